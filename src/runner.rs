@@ -1,1 +1,12 @@
-//! (to be written)
+//! Runs plans.
+
+pub mod event;
+pub mod host;
+pub mod status;
+pub mod stop;
+pub mod target;
+mod watchdog;
+
+pub use event::{Event, EventKind};
+pub use status::{RunStatus, StepStatus};
+pub use watchdog::Watchdog;
