@@ -1,7 +1,9 @@
 //! Runs plans.
 
+pub mod dispatcher;
 pub mod event;
 pub mod host;
+pub mod shell;
 pub mod status;
 pub mod stop;
 pub mod target;

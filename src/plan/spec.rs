@@ -74,6 +74,8 @@ pub struct StepSpec {
     pub shell: Option<ShellSpec>,
     /// `shell_args` without `shell`: replaces the arguments of the root's shell.
     pub shell_args: Option<Vec<String>>,
+    /// Packages for `nix-shell`.
+    pub shell_packages: Vec<String>,
     pub preconditions: Vec<Precondition>,
     pub continue_on: ContinueOn,
     pub retry: Option<RetryPolicy>,
@@ -248,6 +250,7 @@ impl StepSpec {
             working_dir: None,
             shell: None,
             shell_args: None,
+            shell_packages: Vec::new(),
             preconditions: Vec::new(),
             continue_on: ContinueOn::default(),
             retry: None,
