@@ -129,7 +129,7 @@ impl Parser<'_> {
 
     /// Reads the escape whose backslash is at `at`; gives the place behind it, `None` at the end of the text.
     fn escape(&mut self, at: usize, text: &mut String) -> Option<usize> {
-        let Some(c) = self.text.get(at + 1..).and_then(|rest| rest.chars().next()) else { return None };
+        let c = self.text.get(at + 1..).and_then(|rest| rest.chars().next())?;
         let simple = match c {
             '0' => '\0',
             'a' => '\x07',
