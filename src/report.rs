@@ -1,1 +1,4 @@
-//! (to be written)
+//! Front ends of findings and runs: each turns the same data into its own text.
+
+pub mod check_json;
+pub mod check_text;

@@ -1,1 +1,88 @@
-//! (to be written)
+//! The rules: everything that is said about a document beyond its syntax and shape.
+//!
+//! A rule is a unit struct in a file of its own under `rules/`, made by `declare_rule!` from its code, its
+//! severity and its doc comment. The comment is the page that `saddler explain` prints. To add a rule: its file, its
+//! line in [`RULES`], a folder in `tests/corpus/rules`.
+
+use crate::dag::{Dag, Graph};
+use crate::diagnostic::{Diagnostic, Gate, Severity};
+use crate::document::Document;
+use crate::text::Span;
+
+/// What a rule is, for users.
+#[derive(Debug, Clone, Copy)]
+pub struct Meta {
+    pub code: &'static str,
+    pub severity: Severity,
+    pub gate: Gate,
+    /// The rule's page: Markdown with the headings What it does, Why it matters, Example, Use instead.
+    pub docs: &'static str,
+}
+
+pub trait Rule: Sync {
+    fn meta(&self) -> &'static Meta;
+
+    /// Looks at one document of a file.
+    fn check(&self, subject: &Subject<'_>, found: &mut Vec<Diagnostic>);
+
+    /// A finding of this rule.
+    fn diagnostic(&self, span: Span, message: impl Into<String>) -> Diagnostic
+    where
+        Self: Sized,
+    {
+        let meta = self.meta();
+        let diagnostic = Diagnostic::error(meta.code, span, message).gate(meta.gate);
+        Diagnostic { severity: meta.severity, ..diagnostic }
+    }
+}
+
+/// What a rule looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub document: &'a Document,
+    pub dag: &'a Dag,
+    pub graph: &'a Graph,
+}
+
+/// Declares a rule from its doc comment, so that one text serves rustdoc, `saddler explain` and the editor.
+macro_rules! declare_rule {
+    ($(#[doc = $doc:literal])* $name:ident, $code:literal, $severity:ident, $gate:ident) => {
+        $(#[doc = $doc])*
+        pub struct $name;
+
+        impl $name {
+            const META: $crate::rules::Meta = $crate::rules::Meta {
+                code: $code,
+                severity: $crate::diagnostic::Severity::$severity,
+                gate: $crate::diagnostic::Gate::$gate,
+                docs: concat!($($doc, "\n",)*),
+            };
+        }
+    };
+}
+
+mod dependency_cycle;
+mod duplicate_id;
+mod undefined_dependency;
+
+/// Every rule, in alphabetical order of its code.
+pub static RULES: &[&dyn Rule] =
+    &[&dependency_cycle::DependencyCycle, &duplicate_id::DuplicateId, &undefined_dependency::UndefinedDependency];
+
+/// Everything there is to say about a document: syntax, shape, rules. Sorted by place, without doubles.
+pub fn check(document: &Document) -> Vec<Diagnostic> {
+    let mut found = document.syntax.clone();
+    for dag in &document.dags {
+        if dag.empty {
+            continue;
+        }
+        let graph = Graph::new(dag);
+        let subject = Subject { document, dag, graph: &graph };
+        for rule in RULES {
+            rule.check(&subject, &mut found);
+        }
+    }
+    found.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
+    found.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.message == b.message);
+    found
+}
