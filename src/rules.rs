@@ -62,20 +62,34 @@ macro_rules! declare_rule {
 }
 
 mod dependency_cycle;
+mod document_empty;
+mod document_name_duplicate;
+mod document_name_required;
+mod document_none;
+mod document_not_mapping;
 mod duplicate_id;
+mod entry_document_name;
+mod file_name;
 mod undefined_dependency;
 
 /// Every rule, in alphabetical order of its code.
-pub static RULES: &[&dyn Rule] =
-    &[&dependency_cycle::DependencyCycle, &duplicate_id::DuplicateId, &undefined_dependency::UndefinedDependency];
+pub static RULES: &[&dyn Rule] = &[
+    &dependency_cycle::DependencyCycle,
+    &document_empty::DocumentEmpty,
+    &document_name_duplicate::DocumentNameDuplicate,
+    &document_name_required::DocumentNameRequired,
+    &document_none::DocumentNone,
+    &document_not_mapping::DocumentNotMapping,
+    &duplicate_id::DuplicateId,
+    &entry_document_name::EntryDocumentName,
+    &file_name::FileName,
+    &undefined_dependency::UndefinedDependency,
+];
 
 /// Everything there is to say about a document: syntax, shape, rules. Sorted by place, without doubles.
 pub fn check(document: &Document) -> Vec<Diagnostic> {
     let mut found = document.syntax.clone();
     for dag in &document.dags {
-        if dag.empty {
-            continue;
-        }
         let graph = Graph::new(dag);
         let subject = Subject { document, dag, graph: &graph };
         for rule in RULES {

@@ -111,7 +111,9 @@ fn examples_in_the_docs_are_true() {
             };
             let text: String =
                 block.lines().map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
-            let document = saddler::document::Document::parse(&text, Some(Path::new("example.yaml")), 0);
+            // A first line `# file: NAME` says what the example's file is called.
+            let name = text.lines().next().and_then(|line| line.strip_prefix("# file: ")).unwrap_or("example.yaml");
+            let document = saddler::document::Document::parse(&text, Some(Path::new(name)), 0);
             let found = rules::check(&document);
             let speaks = found.iter().any(|found| found.code == meta.code);
             assert_eq!(speaks, expected, "{} {heading}:\n{text}{found:#?}", meta.code);

@@ -249,8 +249,8 @@ impl<'a> Parser<'a> {
     // ---- documents ------------------------------------------------------------------------------
 
     fn stream(&mut self) {
+        let mut start = 0;
         loop {
-            let start = self.pos;
             self.anchors.clear();
             self.next_token();
             while !self.at_end() && self.column() == 0 && self.peek() == b'%' {
@@ -274,12 +274,14 @@ impl<'a> Parser<'a> {
                 self.syntax_error(span, "this line belongs to nothing above it", "check its indentation");
                 self.skip_item(0);
             }
-            let ended = !self.at_end() && self.peek() == b'.';
-            if ended {
+            let end = self.pos;
+            if !self.at_end() && self.peek() == b'.' {
                 self.pos += 3;
                 self.next_token();
             }
-            self.documents.push(TreeDocument { span: Span::new(start, self.pos), root, empty });
+            self.documents.push(TreeDocument { span: Span::new(start, end), root, empty });
+            // What follows a `...` without a `---` is one more document.
+            start = if self.at_end() || self.at_marker() { self.pos } else { end };
             if self.at_end() || self.stopped {
                 return;
             }
