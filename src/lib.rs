@@ -11,6 +11,7 @@ pub mod workspace;
 pub mod ide;
 pub mod values;
 pub mod harness;
+pub mod container;
 pub mod plan;
 pub mod engine;
 pub mod runner;
