@@ -10,6 +10,8 @@
 pub mod connect;
 pub mod docker;
 pub mod error;
+pub mod fake;
+pub mod signal;
 pub mod spec;
 
 use std::pin::Pin;
