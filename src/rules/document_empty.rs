@@ -41,7 +41,10 @@ impl Rule for DocumentEmpty {
         let value = dag.root_value().span();
         let start = dag.span.start as usize;
         let separator = Span::new(start, (start + 3).min(dag.span.end as usize));
-        let span = if value.is_empty() { separator } else { value };
+        // An empty first document is noticed where the second begins.
+        let end = dag.span.end as usize;
+        let place = if dag.index == 0 { Span::new(end, (end + 3).min(subject.document.text.len())) } else { separator };
+        let span = if value.is_empty() { place } else { value };
         let diagnostic = self.diagnostic(span, "this document is empty").help("delete its `---`");
         let edit = Edit::delete(separator);
         let fixable = separator.text(&subject.document.text) == "---" && value.is_empty();

@@ -39,6 +39,15 @@ impl Rule for DocumentNotMapping {
         if !root.is_map() {
             let line = root.span().text(text).lines().next().unwrap_or("").len();
             let start = root.span().start as usize;
+            let separator =
+                Span::new(dag.span.start as usize, (dag.span.start as usize + 3).min(dag.span.end as usize));
+            let column = start - text[..start].rfind('\n').map_or(0, |i| i + 1);
+            if dag.index > 0 && column > 0 && separator.text(text) == "---" {
+                // Indented text behind a separator: most likely a block of text that the separator cut in two.
+                let message = "this `---` ends the text above it and begins a document";
+                found.push(self.diagnostic(separator, message).help("indent it if it belongs to the text"));
+                return;
+            }
             let what = if root.is_sequence() { "a list" } else { "plain text" };
             let diagnostic =
                 self.diagnostic(Span::new(start, start + line), format!("a workflow is a map of fields, not {what}"));
