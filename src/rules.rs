@@ -61,6 +61,7 @@ macro_rules! declare_rule {
     };
 }
 
+mod container_steps_unordered;
 mod dependency_cycle;
 mod document_empty;
 mod document_name_duplicate;
@@ -71,9 +72,11 @@ mod duplicate_id;
 mod entry_document_name;
 mod file_name;
 mod undefined_dependency;
+mod unordered_workspace;
 
 /// Every rule, in alphabetical order of its code.
 pub static RULES: &[&dyn Rule] = &[
+    &container_steps_unordered::ContainerStepsUnordered,
     &dependency_cycle::DependencyCycle,
     &document_empty::DocumentEmpty,
     &document_name_duplicate::DocumentNameDuplicate,
@@ -84,6 +87,7 @@ pub static RULES: &[&dyn Rule] = &[
     &entry_document_name::EntryDocumentName,
     &file_name::FileName,
     &undefined_dependency::UndefinedDependency,
+    &unordered_workspace::UnorderedWorkspace,
 ];
 
 /// Everything there is to say about a document: syntax, shape, rules. Sorted by place, without doubles.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Dag, DagType, Spanned};
+use super::{Dag, DagType, Place, Spanned, Step};
 
 /// Edges between the steps of one DAG, as indices into [`Dag::steps`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,24 @@ impl Graph {
             chain(dag, &mut dependencies);
         }
         Graph { dependencies, unknown }
+    }
+
+    /// Edges that nobody wrote: in a shared container, where no step says what it depends on, an agent comes after
+    /// the commands written above it, since these prepare the ground it works on. As (agent, command) pairs.
+    pub fn implied(dag: &Dag) -> Vec<(usize, usize)> {
+        let shares = |step: &Step| matches!(dag.place(step), Place::Root(_));
+        let says = |step: &Step| step.depends.get().is_some_and(|depends| !depends.is_empty());
+        if dag.dag_type() != DagType::Graph || dag.steps.iter().any(says) {
+            return Vec::new();
+        }
+        let steps = dag.steps.iter().enumerate();
+        let agents = steps.filter(|(_, step)| step.is_harness() && step.depends.is_absent() && shares(step));
+        agents
+            .flat_map(|(agent, _)| {
+                let commands = (0..agent).filter(|&i| !dag.steps[i].is_harness() && shares(&dag.steps[i]));
+                commands.map(move |command| (agent, command))
+            })
+            .collect()
     }
 
     /// All steps a step waits for, directly or through others, in order; the step itself only if it waits for itself.
