@@ -8,6 +8,7 @@
 //! The surprising part is [`coerce`]: every text in the configuration is read once more as a YAML scalar, quoted or not,
 //! so `model: "007"` becomes `--model 7`. Dagu does so, and arguments here are Dagu's to the byte.
 
+pub mod check;
 pub mod coerce;
 pub mod command;
 pub mod config;

@@ -1,0 +1,311 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::diagnostic::Gate;
+use crate::harness::step::Position;
+
+/// All findings about a step in a document, as `code at`; errors of the loader are marked `!`, other errors `?`.
+fn found(position: Position, document: Value, step: Value) -> Vec<String> {
+    let (root, mut findings) = Root::read(document.as_object().unwrap());
+    findings.extend(super::root(&root));
+    let (step, shape) = HarnessStep::read(step.as_object().unwrap(), &root, position);
+    findings.extend(shape);
+    findings.extend(super::step(&step, &root));
+    findings.iter().map(line).collect()
+}
+
+fn line(finding: &Finding) -> String {
+    let mark = match (finding.severity, finding.gate) {
+        (Severity::Error, Gate::Load) => "!",
+        (Severity::Error, _) => "?",
+        (_, Gate::Load) => "~",
+        _ => "",
+    };
+    format!("{mark}{} {}", finding.code, finding.at)
+}
+
+fn in_document(document: Value, with: Value) -> Vec<String> {
+    found(Position::Step, document, json!({"action": "harness.run", "with": with}))
+}
+
+fn with(with: Value) -> Vec<String> {
+    in_document(json!({}), with)
+}
+
+fn root_only(document: Value) -> Vec<String> {
+    let (root, mut findings) = Root::read(document.as_object().unwrap());
+    findings.extend(super::root(&root));
+    findings.iter().map(line).collect()
+}
+
+#[test]
+fn plain_steps_are_silent() {
+    assert_eq!(
+        with(json!({"provider": "claude", "prompt": "P", "model": "m", "max_turns": 3, "list": ["a", 1]})),
+        [""; 0]
+    );
+    assert_eq!(
+        with(json!({"provider": "${params.p}", "prompt": "P", "fallback": [{"provider": "${env.Q}"}]})),
+        [""; 0]
+    );
+    let document = json!({"harness": {"provider": "claude", "model": "m"}});
+    assert_eq!(in_document(document, json!({"prompt": "P", "model": null})), [""; 0]);
+}
+
+#[test]
+fn a_provider_is_needed() {
+    assert_eq!(with(json!({"prompt": "P"})), ["!provider-missing with"]);
+    for provider in [json!(null), json!(""), json!(5), json!(["claude"])] {
+        assert_eq!(with(json!({"prompt": "P", "provider": provider})), ["!provider-missing with.provider"]);
+    }
+    let document = json!({"harness": {"provider": "claude"}});
+    assert_eq!(in_document(document, json!({"prompt": "P", "provider": null})), ["!provider-missing with.provider"]);
+}
+
+#[test]
+fn a_provider_is_known() {
+    for provider in ["claud", " claude ", "hermes", "$P", "Claude", "dsh"] {
+        assert_eq!(with(json!({"prompt": "P", "provider": provider})), ["!provider-unknown with.provider"]);
+    }
+    let document = json!({"harnesses": {"bot": null}});
+    assert_eq!(in_document(document, json!({"prompt": "P", "provider": "bot"})), ["!provider-unknown with.provider"]);
+    let document = json!({"harnesses": {"bot": {}}});
+    assert_eq!(in_document(document, json!({"prompt": "P", "provider": "bot"})), ["!harnesses-binary harnesses.bot"]);
+    let document = json!({"harnesses": {"123": {"binary": "b"}}});
+    assert_eq!(
+        in_document(document, json!({"prompt": "P", "provider": "123"})),
+        ["?provider-unknown-runtime with.provider"]
+    );
+}
+
+#[test]
+fn an_unknown_provider_comes_with_a_way_out() {
+    let help = |provider: &str| {
+        let (root, _) = Root::read(json!({"harnesses": {"claude-next": {"binary": "b"}}}).as_object().unwrap());
+        let step = json!({"action": "harness.run", "with": {"prompt": "P", "provider": provider}});
+        let (step, _) = HarnessStep::read(step.as_object().unwrap(), &root, Position::Step);
+        super::step(&step, &root)[0].help.clone().unwrap()
+    };
+    assert_eq!(help("cluade"), "did you mean `claude`?");
+    assert_eq!(help("claude-nxt"), "did you mean `claude-next`?");
+    assert_eq!(help(" claude "), "remove the blanks around `claude`");
+    assert!(help("$PROVIDER_NAME").contains("`${params.PROVIDER_NAME}`"));
+    assert!(help("hermes").contains("prefix_args"));
+    assert!(help("nobody").starts_with("choose one of `aider`, `amp`"));
+}
+
+#[test]
+fn definition_keys_have_no_place_in_a_configuration() {
+    assert_eq!(with(json!({"provider": "claude", "prompt": "P", "binary": "b"})), ["!config-binary with.binary"]);
+    assert_eq!(
+        with(json!({"provider": "claude", "prompt": "P", "fallback": [{"provider": "pi", "prompt_args": []}]})),
+        ["!config-prompt-args with.fallback[0].prompt_args"]
+    );
+}
+
+#[test]
+fn fallbacks_are_checked_like_steps() {
+    let fallback = |entry: Value| with(json!({"provider": "claude", "prompt": "P", "fallback": [entry]}));
+    assert_eq!(fallback(json!({"model": "x"})), ["!fallback-provider with.fallback[0]"]);
+    assert_eq!(fallback(json!({"provider": "nobody"})), ["!fallback-provider with.fallback[0].provider"]);
+    assert_eq!(fallback(json!({"provider": "pi", "fallback": []})), ["!fallback-nested with.fallback[0].fallback"]);
+    let step = json!({"action": "harness.run", "with": {"provider": "claude", "prompt": "P",
+        "fallback": [{"provider": "pi", "fallback": []}]}});
+    assert_eq!(found(Position::Handler, json!({}), step), ["?fallback-nested with.fallback[0].fallback"]);
+}
+
+#[test]
+fn the_roots_fallbacks_are_checked_where_they_are_inherited() {
+    let document = json!({"harness": {"provider": "claude", "fallback": [{"provider": "nobody"}]}});
+    assert_eq!(root_only(document.clone()), [""; 0]);
+    assert_eq!(
+        in_document(document.clone(), json!({"prompt": "P"})),
+        ["!fallback-provider harness.fallback[0].provider"]
+    );
+    assert_eq!(in_document(document, json!({"prompt": "P", "fallback": []})), [""; 0]);
+}
+
+#[test]
+fn defaults_need_a_known_provider_even_unused() {
+    for (harness, expected) in [
+        (json!({}), "!harness-defaults-provider harness"),
+        (json!({"model": "m"}), "!harness-defaults-provider harness"),
+        (json!({"provider": 5}), "!harness-defaults-provider harness.provider"),
+        (json!({"provider": "nobody"}), "!harness-defaults-provider harness.provider"),
+        (json!({"provider": "builtin"}), "~builtin-not-runnable harness.provider"),
+        (json!({"provider": "claude", "prompt_args": ["x"]}), "!config-prompt-args harness.prompt_args"),
+        (json!({"provider": "claude", "fallback": "codex"}), "!fallback-type harness.fallback"),
+        (json!({"provider": "claude", "fallback": ["codex"]}), "!fallback-type harness.fallback[0]"),
+        (json!({"provider": "claude", "prompt": "x"}), "reserved-key-as-flag harness.prompt"),
+        (json!("claude"), "!harness-defaults-type harness"),
+        (json!(["claude"]), "!harness-defaults-type harness"),
+    ] {
+        assert_eq!(root_only(json!({"harness": harness})), [expected]);
+    }
+    for harness in [json!(null), json!({"provider": "${params.p}"}), json!({"provider": "claude", "fallback": null})] {
+        assert_eq!(root_only(json!({"harness": harness})), [""; 0]);
+    }
+}
+
+#[test]
+fn nothing_is_piped_into_a_container_of_either_level() {
+    let image = json!({"image": "i"});
+    let with = json!({"provider": "aider", "prompt": "P", "stdin": "text"});
+    let own = json!({"action": "harness.run", "container": image, "with": with});
+    let inherited = json!({"action": "harness.run", "with": with});
+    let root = json!({"container": image});
+    assert_eq!(found(Position::Step, json!({}), own.clone()), ["!stdin-in-container with.stdin"]);
+    assert_eq!(found(Position::Handler, json!({}), own), ["?stdin-in-container with.stdin"]);
+    assert_eq!(found(Position::Step, root.clone(), inherited), ["?stdin-in-container with.stdin"]);
+    let script =
+        json!({"type": "harness", "command": "P", "script": "s", "container": "box", "config": {"provider": "claude"}});
+    assert_eq!(found(Position::Step, json!({}), script), ["!stdin-in-container script"]);
+    let empty = json!({"provider": "claude", "prompt": "P", "stdin": " "});
+    assert_eq!(in_document(root, empty), [""; 0]);
+}
+
+#[test]
+fn the_container_is_named_beside_the_fault() {
+    let (root, _) = Root::read(json!({"container": {"image": "i"}}).as_object().unwrap());
+    let written = json!({"action": "harness.run", "with": {"provider": "claude", "prompt": "P", "stdin": "s"}});
+    let (step, _) = HarnessStep::read(written.as_object().unwrap(), &root, Position::Step);
+    let related = super::step(&step, &root)[0].related.clone().unwrap();
+    assert_eq!(related.0, crate::harness::Location::document(["container"]).on_key());
+}
+
+#[test]
+fn a_prompt_on_stdin_needs_the_host() {
+    let document = json!({"harnesses": {"r": {"binary": "b", "prompt_mode": "stdin"}}});
+    let with = json!({"provider": "claude", "prompt": "P", "fallback": [{"provider": "r"}]});
+    assert_eq!(in_document(document.clone(), with.clone()), [""; 0]);
+    let step = json!({"action": "harness.run", "container": "box", "with": with});
+    assert_eq!(found(Position::Step, document, step), ["?stdin-mode-in-container with.fallback[0].provider"]);
+}
+
+#[test]
+fn the_in_process_agent() {
+    assert_eq!(
+        with(json!({"provider": "builtin", "prompt": "P", "model": "m"})),
+        ["~builtin-not-runnable with.provider"]
+    );
+    let step =
+        json!({"action": "harness.run", "container": {"image": "i"}, "with": {"provider": "builtin", "prompt": "P"}});
+    assert_eq!(found(Position::Step, json!({}), step), ["!builtin-in-container with.provider"]);
+    let options = json!({"provider": "builtin", "prompt": "P", "bare": true, "model": "4", "max-iterations": 0, "soul": null,
+        "skills": ["a", 1], "memory": {"on": true}, "web_search": {"user_location": {"city": "X"}, "max_uses": "3"},
+        "tools": {"bash_policy": {"rules": [{"pattern": "x"}]}}, "safe_mode": "${params.S}"});
+    assert_eq!(
+        with(options),
+        [
+            "~builtin-not-runnable with.provider",
+            "!builtin-unknown-field with.bare",
+            "!builtin-field-type with.max-iterations",
+            "!builtin-field-type with.memory.on",
+            "!builtin-field-type with.model",
+            "!builtin-field-type with.skills[1]",
+            "!builtin-field-type with.tools.bash_policy.rules[0]",
+        ]
+    );
+}
+
+#[test]
+fn managed_sessions_need_a_server() {
+    let managed = |value: Value| with(json!({"provider": "opencode", "prompt": "P", "managed": value}));
+    assert_eq!(managed(json!(true)), ["?managed-no-host with.managed"]);
+    assert_eq!(managed(json!("true")), ["?managed-no-host with.managed"]);
+    assert_eq!(managed(json!("maybe")), ["?managed-type with.managed"]);
+    for fine in [json!(false), json!("false"), json!(null), json!("${params.M}")] {
+        assert_eq!(managed(fine), [""; 0]);
+    }
+    let option =
+        |key: &str, value: Value| with(json!({"provider": "opencode", "prompt": "P", "managed": true, key: value}));
+    assert_eq!(option("pure", json!(true)), ["?managed-option with.pure"]);
+    assert_eq!(option("format", json!("json")), ["?managed-format with.format"]);
+    let fallback =
+        json!({"provider": "claude", "prompt": "P", "fallback": [{"provider": "opencode", "managed": true}]});
+    assert_eq!(with(fallback), ["managed-no-host with.fallback[0].managed"]);
+    assert_eq!(
+        with(json!({"provider": "claude", "prompt": "P", "managed": true})),
+        ["reserved-key-as-flag with.managed"]
+    );
+}
+
+#[test]
+fn containers_of_agents() {
+    let container = |container: Value| {
+        let step = json!({"action": "harness.run", "working_dir": "x", "container": container,
+            "with": {"provider": "claude", "prompt": "P"}});
+        found(Position::Step, json!({"container": {"image": "i", "name": "n", "shell": "sh"}}), step)
+    };
+    assert_eq!(container(json!({"image": "i", "name": "box"})), ["?container-name-image-mode container.name"]);
+    assert_eq!(container(json!({"exec": "box", "shell": ["sh", "-c"]})), ["container-shell-wraps container.shell"]);
+    assert_eq!(container(json!({"image": "i", "shell": ["sh", "-c"]})), ["container-shell-ignored container.shell"]);
+    assert_eq!(container(json!(null)), ["step-working-dir-ignored working_dir"]);
+}
+
+#[test]
+fn values_that_reach_the_command_line_otherwise() {
+    let option = |value: Value| with(json!({"provider": "claude", "prompt": "P", "k": value}));
+    assert_eq!(option(json!({"a": 1})), ["flag-value-ignored with.k"]);
+    assert_eq!(option(json!(null)), ["flag-value-ignored with.k"]);
+    assert_eq!(option(json!("1.0")), ["flag-number-reformatted with.k"]);
+    assert_eq!(option(json!("10 # ten")), ["flag-number-reformatted with.k"]);
+    assert_eq!(option(json!(5.0)), ["flag-number-reformatted with.k"]);
+    assert_eq!(option(json!(["a", "007"])), ["flag-number-reformatted with.k[1]"]);
+    assert_eq!(
+        option(json!([null, {"a": 1}, [1], 1e6])),
+        [
+            "list-item-format with.k[0]",
+            "list-item-format with.k[1]",
+            "list-item-format with.k[2]",
+            "list-item-format with.k[3]"
+        ]
+    );
+    for plain in [json!("10"), json!("true"), json!("1e3"), json!("${params.N}.0"), json!(0.5), json!(1), json!([])] {
+        assert_eq!(option(plain), [""; 0]);
+    }
+}
+
+#[test]
+fn two_spellings_of_one_option() {
+    let twice = |provider: &str| json!({"provider": provider, "prompt": "P", "max_turns": 3, "max-turns": 5});
+    assert_eq!(with(twice("claude")), ["flag-alias-duplicate with.max_turns"]);
+    let bot = json!({"harnesses": {"bot": {"binary": "b"}}});
+    assert_eq!(in_document(bot, twice("bot")), [""; 0]);
+    let templated = json!({"harness": {"provider": "${params.P}", "max-turns": 1}});
+    assert_eq!(in_document(templated, json!({"prompt": "P", "max_turns": 3})), ["flag-alias-duplicate with.max_turns"]);
+    let literal = json!({"harness": {"provider": "claude", "max-turns": 1}});
+    assert_eq!(in_document(literal, json!({"prompt": "P", "max_turns": 3})), [""; 0]);
+}
+
+#[test]
+fn defaults_for_another_cli() {
+    let document = json!({"harness": {"provider": "claude", "model": "sonnet", "bare": true, "quiet": false}});
+    let leak = in_document(document.clone(), json!({"prompt": "P", "provider": "codex"}));
+    assert_eq!(leak, ["defaults-leak with.provider"]);
+    assert_eq!(in_document(document, json!({"prompt": "P", "provider": "codex", "model": "x", "bare": null})), [""; 0]);
+}
+
+#[test]
+fn prompts_that_need_a_second_look() {
+    assert_eq!(with(json!({"provider": "claude", "prompt": "-n now"})), ["prompt-leading-dash with.prompt"]);
+    let document = json!({"secrets": [{"name": "TOK", "provider": "env", "key": "T"}]});
+    let with =
+        json!({"provider": "claude", "prompt": "token ${env.TOK}", "key": ["${env.TOK}"], "other": "${env.X} $TOK"});
+    assert_eq!(in_document(document, with), ["secret-in-prompt with.prompt", "secret-in-prompt with.key"]);
+}
+
+#[test]
+fn fallback_prompts_are_flags() {
+    let with_fallback = json!({"provider": "claude", "prompt": "P", "fallback": [{"provider": "pi", "stdin": "x"}]});
+    assert_eq!(with(with_fallback), ["reserved-key-as-flag with.fallback[0].stdin"]);
+}
+
+#[test]
+fn definitions_nobody_names() {
+    let (root, _) = Root::read(json!({"harnesses": {"a": {"binary": "b"}, "b": {"binary": "b"}}}).as_object().unwrap());
+    let unused =
+        |used: &[&str]| unused_definitions(&root, &used.iter().copied().collect()).iter().map(line).collect::<Vec<_>>();
+    assert_eq!(unused(&["a", "claude"]), ["definition-unused harnesses.b"]);
+    assert_eq!(unused(&["${params.P}"]), [""; 0]);
+}
