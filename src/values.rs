@@ -17,6 +17,8 @@ pub mod scan;
 pub mod scope;
 pub mod resolve;
 pub mod dynamic;
+pub mod env;
+pub mod dotenv;
 
 pub use context::{Context, ContextField};
 pub use problem::{At, Problem, Segment};

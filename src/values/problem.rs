@@ -1,24 +1,6 @@
 //! Something wrong in a value of a document, by path instead of by span.
 
-/// One step into a JSON value.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Segment {
-    Key(String),
-    /// Zero-based.
-    Index(usize),
-}
-
-impl From<&str> for Segment {
-    fn from(key: &str) -> Self {
-        Self::Key(key.to_owned())
-    }
-}
-
-impl From<usize> for Segment {
-    fn from(index: usize) -> Self {
-        Self::Index(index)
-    }
-}
+pub use crate::syntax::Segment;
 
 /// Which half of a mapping entry a problem points at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,23 +37,6 @@ impl Problem {
         self.help = Some(help.into());
         self
     }
-}
-
-/// Writes a path the way documents are spoken of: `steps[0].env[1].NAME`.
-pub fn path_text(path: &[Segment]) -> String {
-    let mut text = String::new();
-    for segment in path {
-        match segment {
-            Segment::Key(key) => {
-                if !text.is_empty() {
-                    text.push('.');
-                }
-                text.push_str(key);
-            }
-            Segment::Index(index) => text.push_str(&format!("[{index}]")),
-        }
-    }
-    text
 }
 
 /// `prefix` with one more segment; the building block of nested paths.

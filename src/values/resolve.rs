@@ -81,6 +81,8 @@ pub struct Missing {
     pub variable: Option<String>,
     /// The reference, or `None` for a bare name.
     pub reference: Option<Reference>,
+    /// An operator form such as `${NAME:-word}`.
+    pub operator: bool,
 }
 
 /// The text of a field under its policy.
@@ -231,7 +233,12 @@ impl<'a> Pass<'a> {
     }
 
     fn miss(&mut self, token: &Token, variable: Option<String>, reference: Option<Reference>) -> Outcome<'a> {
-        self.missing.push(Missing { range: token.range.clone(), variable, reference });
+        self.missing.push(Missing {
+            range: token.range.clone(),
+            variable,
+            reference,
+            operator: matches!(token.kind, TokenKind::Operator { .. }),
+        });
         Outcome::Stay
     }
 
