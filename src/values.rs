@@ -19,6 +19,7 @@ pub mod resolve;
 pub mod dynamic;
 pub mod env;
 pub mod dotenv;
+pub mod outputs;
 
 pub use context::{Context, ContextField};
 pub use problem::{At, Problem, Segment};
