@@ -9,6 +9,8 @@ use crate::diagnostic::{Diagnostic, Gate, Severity};
 use crate::document::Document;
 use crate::text::Span;
 
+pub use harness::HarnessFindings;
+
 /// What a rule is, for users.
 #[derive(Debug, Clone, Copy)]
 pub struct Meta {
@@ -42,6 +44,7 @@ pub struct Subject<'a> {
     pub document: &'a Document,
     pub dag: &'a Dag,
     pub graph: &'a Graph,
+    pub harness: &'a HarnessFindings,
 }
 
 /// Declares a rule from its doc comment, so that one text serves rustdoc, `saddler explain` and the editor.
@@ -71,6 +74,33 @@ mod document_not_mapping;
 mod duplicate_id;
 mod entry_document_name;
 mod file_name;
+mod harness;
+mod harness_builtin_in_container;
+mod harness_builtin_not_runnable;
+mod harness_builtin_option;
+mod harness_container_name;
+mod harness_container_shell;
+mod harness_defaults_leak;
+mod harness_definition_literal;
+mod harness_definition_name;
+mod harness_definition_shadows;
+mod harness_definition_unused;
+mod harness_managed_session;
+mod harness_option_duplicate;
+mod harness_option_ignored;
+mod harness_option_reformatted;
+mod harness_prompt_dash;
+mod harness_prompt_flag;
+mod harness_prompt_list;
+mod harness_prompt_mode_in_container;
+mod harness_prompt_position_unused;
+mod harness_provider_coerced;
+mod harness_provider_missing;
+mod harness_provider_unknown;
+mod harness_reserved_key;
+mod harness_stdin_in_container;
+mod harness_working_dir_ignored;
+mod secret_in_prompt;
 mod undefined_dependency;
 mod unordered_workspace;
 
@@ -86,6 +116,32 @@ pub static RULES: &[&dyn Rule] = &[
     &duplicate_id::DuplicateId,
     &entry_document_name::EntryDocumentName,
     &file_name::FileName,
+    &harness_builtin_in_container::HarnessBuiltinInContainer,
+    &harness_builtin_not_runnable::HarnessBuiltinNotRunnable,
+    &harness_builtin_option::HarnessBuiltinOption,
+    &harness_container_name::HarnessContainerName,
+    &harness_container_shell::HarnessContainerShell,
+    &harness_defaults_leak::HarnessDefaultsLeak,
+    &harness_definition_literal::HarnessDefinitionLiteral,
+    &harness_definition_name::HarnessDefinitionName,
+    &harness_definition_shadows::HarnessDefinitionShadows,
+    &harness_definition_unused::HarnessDefinitionUnused,
+    &harness_managed_session::HarnessManagedSession,
+    &harness_option_duplicate::HarnessOptionDuplicate,
+    &harness_option_ignored::HarnessOptionIgnored,
+    &harness_option_reformatted::HarnessOptionReformatted,
+    &harness_prompt_dash::HarnessPromptDash,
+    &harness_prompt_flag::HarnessPromptFlag,
+    &harness_prompt_list::HarnessPromptList,
+    &harness_prompt_mode_in_container::HarnessPromptModeInContainer,
+    &harness_prompt_position_unused::HarnessPromptPositionUnused,
+    &harness_provider_coerced::HarnessProviderCoerced,
+    &harness_provider_missing::HarnessProviderMissing,
+    &harness_provider_unknown::HarnessProviderUnknown,
+    &harness_reserved_key::HarnessReservedKey,
+    &harness_stdin_in_container::HarnessStdinInContainer,
+    &harness_working_dir_ignored::HarnessWorkingDirIgnored,
+    &secret_in_prompt::SecretInPrompt,
     &undefined_dependency::UndefinedDependency,
     &unordered_workspace::UnorderedWorkspace,
 ];
@@ -95,7 +151,8 @@ pub fn check(document: &Document) -> Vec<Diagnostic> {
     let mut found = document.syntax.clone();
     for dag in &document.dags {
         let graph = Graph::new(dag);
-        let subject = Subject { document, dag, graph: &graph };
+        let harness = HarnessFindings::of(dag);
+        let subject = Subject { document, dag, graph: &graph, harness: &harness };
         for rule in RULES {
             rule.check(&subject, &mut found);
         }

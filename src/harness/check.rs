@@ -56,7 +56,7 @@ pub fn unused_definitions(root: &Root, used: &BTreeSet<&str>) -> Vec<Finding> {
     unused
         .map(|name| {
             let at = crate::harness::Location::document(["harnesses"]).key(name).on_key();
-            Finding::info("definition-unused", at, format!("no step uses the harness `{name}`"))
+            Finding::info("harness-definition-unused", at, format!("no step uses the harness `{name}`"))
         })
         .collect()
 }
@@ -70,7 +70,7 @@ fn stdin_in_container(step: &HarnessStep) -> Option<Finding> {
     let (stdin, container) = (step.stdin.as_ref()?, step.container.as_ref()?);
     let key = stdin.at.to_string();
     let message = format!("`{key}` cannot reach a program in a container");
-    let finding = Finding::error("stdin-in-container", stdin.at.on_key(), message)
+    let finding = Finding::error("harness-stdin-in-container", stdin.at.on_key(), message)
         .related(container.at.on_key(), "the step runs in this container")
         .help("put the text into the prompt, or mount a file and name it there");
     Some(if step.own_container {
@@ -87,7 +87,7 @@ fn container(step: &HarnessStep) -> Vec<Finding> {
         let message = "an agent's own container cannot have a fixed name";
         let at = container.at.key("name").on_key();
         let help = "remove `name`, or attach to a running container with `exec`";
-        findings.push(Finding::ours(Severity::Error, "container-name-image-mode", at, message).help(help));
+        findings.push(Finding::ours(Severity::Error, "harness-container-name", at, message).help(help));
     }
     if step.own_container && container.has_shell {
         let at = container.at.key("shell").on_key();
@@ -95,16 +95,16 @@ fn container(step: &HarnessStep) -> Vec<Finding> {
             let message =
                 "the agent is started without this shell; Dagu joins its arguments with blanks and gives them to it";
             let help = "remove `shell`: there, a prompt of several words is torn apart and run as shell code";
-            Finding::warning("container-shell-wraps", at, message).help(help)
+            Finding::warning("harness-container-shell", at, message).help(help)
         } else {
             let message = "`shell` has no effect: an agent is always started directly";
-            Finding::info("container-shell-ignored", at, message)
+            Finding::info("harness-container-shell", at, message)
         });
     }
     if let (false, Some(at)) = (step.own_container, &step.working_dir) {
         let message = "`working_dir` has no effect in the shared container; its own `working_dir` counts";
         findings.push(
-            Finding::warning("step-working-dir-ignored", at.on_key(), message)
+            Finding::warning("harness-working-dir-ignored", at.on_key(), message)
                 .related(container.at.on_key(), "the step runs in this container"),
         );
     }

@@ -130,7 +130,7 @@ impl Root {
             Some(Value::Object(entries)) => Some(Config::read(entries, &at)),
             Some(other) => {
                 let message = format!("`harness` must be a mapping with at least `provider`, not {}", kind(other));
-                let finding = Finding::error("harness-defaults-type", at.on_key(), message);
+                let finding = Finding::error("wrong-type", at.on_key(), message);
                 findings.push(match other.as_str() {
                     Some(name) => finding.help(format!("write `harness: {{provider: {}}}`", name.trim())),
                     None => finding,

@@ -76,7 +76,7 @@ pub fn parse_all(harnesses: Option<&Value>) -> (Providers, Vec<Finding>) {
         Some(Value::Object(entries)) => entries,
         Some(other) => {
             let message = format!("`harnesses` must be a mapping of names to definitions, not {}", kind(other));
-            findings.push(Finding::error("harnesses-type", at, message));
+            findings.push(Finding::error("wrong-type", at, message));
             return (providers, findings);
         }
     };
@@ -84,7 +84,11 @@ pub fn parse_all(harnesses: Option<&Value>) -> (Providers, Vec<Finding>) {
         let name = key.trim();
         let at = at.key(key);
         if name.is_empty() {
-            findings.push(Finding::error("harnesses-name", at.on_key(), "the name of a harness must not be blank"));
+            findings.push(Finding::error(
+                "harness-definition-name",
+                at.on_key(),
+                "the name of a harness must not be blank",
+            ));
             continue;
         }
         if value.is_null() {
@@ -103,13 +107,13 @@ fn about_name(name: &str, at: &Location) -> Option<Finding> {
     if name == IN_PROCESS {
         let message = "`builtin` is the name of Dagu's own in-process agent and cannot be defined";
         return Some(
-            Finding::ours(Severity::Error, "harnesses-reserved-name", at.on_key(), message)
+            Finding::ours(Severity::Error, "harness-definition-name", at.on_key(), message)
                 .help("give the harness another name, and use that as `provider`"),
         );
     }
     built_in(name).map(|cli| {
         let message = format!("this definition replaces the built-in provider `{}`", cli.name);
-        Finding::info("harness-shadows-builtin", at.on_key(), message).help(
+        Finding::info("harness-definition-shadows", at.on_key(), message).help(
             "its command line, defaults and key spelling are no longer those of the CLI; Dagu 2.8 refuses the file",
         )
     })
@@ -141,7 +145,7 @@ impl Reader<'_> {
         let Value::Object(entries) = value else {
             let message =
                 format!("harness `{}` must be a mapping with at least `binary`, not {}", self.name, kind(value));
-            let finding = Finding::error("harnesses-entry-type", at.on_key(), message);
+            let finding = Finding::error("wrong-type", at.on_key(), message);
             self.report(match value {
                 Value::String(text) => finding.help(format!("write `{{binary: {}}}`", text.trim())),
                 _ => finding,
@@ -158,14 +162,12 @@ impl Reader<'_> {
             entries,
             at,
             "prompt_position",
-            "harnesses-prompt-position",
             &[("before_flags", PromptPosition::BeforeFlags), ("after_flags", PromptPosition::AfterFlags)],
         );
         let flag_style = self.word(
             entries,
             at,
             "flag_style",
-            "harnesses-flag-style",
             &[("gnu_long", FlagStyle::GnuLong), ("single_dash", FlagStyle::SingleDash)],
         );
         let option_flags = self.option_flags(entries, at);
@@ -182,25 +184,27 @@ impl Reader<'_> {
 
     fn unknown_key(&mut self, key: &str, at: &Location) {
         let message = format!("harness `{}` has no field `{key}`; known are {}", self.name, list(&KEYS));
-        let finding = Finding::error("harnesses-unknown-key", at.on_key(), message);
+        let finding = Finding::error("unknown-field", at.on_key(), message);
         let meant = if key == "prompt_args" || key == "args" { Some("prefix_args") } else { nearest(key, KEYS) };
         self.report(match meant {
-            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+            Some(meant) => finding.meant(meant),
             None => finding,
         });
     }
 
     fn binary(&mut self, entries: &Map<String, Value>, at: &Location) -> Option<String> {
-        let code = "harnesses-binary";
         match entries.get("binary") {
             None => {
                 let message = format!("harness `{}` does not say which program to run", self.name);
-                self.report(Finding::error(code, at.lacks("binary"), message).help("add `binary: NAME`"));
+                self.report(Finding::error("missing-field", at.lacks("binary"), message).help("add `binary: NAME`"));
                 None
             }
             Some(Value::String(text)) if !text.trim().is_empty() => Some(text.trim().to_owned()),
             Some(value) => {
-                let got = if value.is_string() { "blank text" } else { kind(value) };
+                let (code, got) = match value {
+                    Value::String(_) => ("invalid-value", "blank text"),
+                    other => ("wrong-type", kind(other)),
+                };
                 let message = format!("`binary` must name a program, not {got}");
                 self.report(Finding::error(code, at.key("binary"), message));
                 None
@@ -209,7 +213,7 @@ impl Reader<'_> {
     }
 
     fn prefix_args(&mut self, entries: &Map<String, Value>, at: &Location) -> Option<Vec<String>> {
-        let code = "harnesses-prefix-args";
+        let code = "wrong-type";
         let at = at.key("prefix_args");
         match entries.get("prefix_args") {
             None | Some(Value::Null) => Some(Vec::new()),
@@ -243,17 +247,15 @@ impl Reader<'_> {
     fn prompt_mode(&mut self, entries: &Map<String, Value>, at: &Location) -> Option<PromptMode> {
         let modes = [("arg", "arg"), ("flag", "flag"), ("stdin", "stdin")];
         let mode = match entries.contains_key("prompt_mode") {
-            true => self.word(entries, at, "prompt_mode", "harnesses-prompt-mode", &modes),
+            true => self.word(entries, at, "prompt_mode", &modes),
             false => Some("arg"),
         };
-        let flag = self.text(entries, at, "prompt_flag", "harnesses-prompt-flag")?;
+        let flag = self.text(entries, at, "prompt_flag")?;
         match (mode?, flag) {
             ("flag", "") => {
                 let message = "`prompt_mode: flag` needs `prompt_flag`, the flag in front of the prompt";
                 let at = at.key(if entries.contains_key("prompt_flag") { "prompt_flag" } else { "prompt_mode" });
-                self.report(
-                    Finding::error("harnesses-prompt-flag-required", at, message).help("add `prompt_flag: -p`"),
-                );
+                self.report(Finding::error("harness-prompt-flag", at, message).help("add `prompt_flag: -p`"));
                 None
             }
             ("flag", flag) => Some(PromptMode::Flag(flag.to_owned())),
@@ -261,17 +263,14 @@ impl Reader<'_> {
             (mode, flag) => {
                 let message = format!("`prompt_flag: {flag}` has no place in prompt mode `{mode}`");
                 let help = "write `prompt_mode: flag`, or put the flag last in `prefix_args`";
-                self.report(
-                    Finding::error("harnesses-prompt-flag-unexpected", at.key("prompt_flag").on_key(), message)
-                        .help(help),
-                );
+                self.report(Finding::error("harness-prompt-flag", at.key("prompt_flag").on_key(), message).help(help));
                 None
             }
         }
     }
 
     fn option_flags(&mut self, entries: &Map<String, Value>, at: &Location) -> Option<BTreeMap<String, String>> {
-        let code = "harnesses-option-flags";
+        let code = "wrong-type";
         let at = at.key("option_flags");
         match entries.get("option_flags") {
             None | Some(Value::Null) => Some(BTreeMap::new()),
@@ -302,19 +301,13 @@ impl Reader<'_> {
     }
 
     /// A text field that may be left out, trimmed; empty when absent.
-    fn text<'v>(
-        &mut self,
-        entries: &'v Map<String, Value>,
-        at: &Location,
-        key: &str,
-        code: &'static str,
-    ) -> Option<&'v str> {
+    fn text<'v>(&mut self, entries: &'v Map<String, Value>, at: &Location, key: &str) -> Option<&'v str> {
         match entries.get(key) {
             None => Some(""),
             Some(Value::String(text)) => Some(text.trim()),
             Some(other) => {
                 let message = format!("`{key}` must be text, not {}", kind(other));
-                self.report(Finding::error(code, at.key(key), message));
+                self.report(Finding::error("wrong-type", at.key(key), message));
                 None
             }
         }
@@ -326,10 +319,9 @@ impl Reader<'_> {
         entries: &Map<String, Value>,
         at: &Location,
         key: &str,
-        code: &'static str,
         choices: &[(&str, T)],
     ) -> Option<T> {
-        let text = self.text(entries, at, key, code)?;
+        let text = self.text(entries, at, key)?;
         if !entries.contains_key(key) {
             return choices.first().map(|&(_, choice)| choice);
         }
@@ -341,9 +333,9 @@ impl Reader<'_> {
             "" => format!("`{key}` must not be empty; it is one of {}", list(&words)),
             text => format!("`{text}` is no `{key}`; it is one of {}", list(&words)),
         };
-        let finding = Finding::error(code, at.key(key), message);
+        let finding = Finding::error("invalid-value", at.key(key), message);
         self.report(match nearest(text, words.iter().copied()) {
-            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+            Some(meant) => finding.meant(meant),
             None => finding,
         });
         None
@@ -352,7 +344,7 @@ impl Reader<'_> {
     fn lints(&mut self, entries: &Map<String, Value>, at: &Location, mode: Option<&PromptMode>) {
         if mode == Some(&PromptMode::Stdin) && entries.contains_key("prompt_position") {
             let message = "`prompt_position` has no effect when the prompt goes to stdin";
-            self.report(Finding::info("prompt-position-unused", at.key("prompt_position").on_key(), message));
+            self.report(Finding::info("harness-prompt-position-unused", at.key("prompt_position").on_key(), message));
         }
         for (key, value) in entries {
             self.not_interpolated(value, &at.key(key));
@@ -364,7 +356,7 @@ impl Reader<'_> {
             Value::String(text) if text.contains("${") => {
                 let message = format!("`{}` is taken literally: nothing is interpolated in `harnesses`", text.trim());
                 self.report(
-                    Finding::warning("definition-not-interpolated", at.clone(), message)
+                    Finding::warning("harness-definition-literal", at.clone(), message)
                         .help("choose between definitions with a reference in the step's `provider`"),
                 );
             }
@@ -452,39 +444,23 @@ mod tests {
     #[test]
     fn each_fault_is_named_where_it_stands() {
         for (value, code, at) in [
-            (json!({}), "harnesses-binary", "harnesses.bot"),
-            (json!({"binary": "  "}), "harnesses-binary", "harnesses.bot.binary"),
-            (json!({"binary": 5}), "harnesses-binary", "harnesses.bot.binary"),
-            (json!("claude"), "harnesses-entry-type", "harnesses.bot"),
-            (json!(["x"]), "harnesses-entry-type", "harnesses.bot"),
-            (json!({"binary": "b", "prefix_args": "x"}), "harnesses-prefix-args", "harnesses.bot.prefix_args"),
-            (json!({"binary": "b", "prefix_args": ["x", 1]}), "harnesses-prefix-args", "harnesses.bot.prefix_args[1]"),
-            (json!({"binary": "b", "option_flags": ["x"]}), "harnesses-option-flags", "harnesses.bot.option_flags"),
-            (
-                json!({"binary": "b", "option_flags": {"m": 5}}),
-                "harnesses-option-flags",
-                "harnesses.bot.option_flags.m",
-            ),
-            (json!({"binary": "b", "prompt_mode": "Stdin"}), "harnesses-prompt-mode", "harnesses.bot.prompt_mode"),
-            (json!({"binary": "b", "prompt_mode": ""}), "harnesses-prompt-mode", "harnesses.bot.prompt_mode"),
-            (json!({"binary": "b", "prompt_mode": null}), "harnesses-prompt-mode", "harnesses.bot.prompt_mode"),
-            (
-                json!({"binary": "b", "prompt_position": "end"}),
-                "harnesses-prompt-position",
-                "harnesses.bot.prompt_position",
-            ),
-            (json!({"binary": "b", "flag_style": "long"}), "harnesses-flag-style", "harnesses.bot.flag_style"),
-            (
-                json!({"binary": "b", "prompt_mode": "flag"}),
-                "harnesses-prompt-flag-required",
-                "harnesses.bot.prompt_mode",
-            ),
-            (
-                json!({"binary": "b", "prompt_flag": "-p"}),
-                "harnesses-prompt-flag-unexpected",
-                "harnesses.bot.prompt_flag",
-            ),
-            (json!({"binary": "b", "prompt_flag": null}), "harnesses-prompt-flag", "harnesses.bot.prompt_flag"),
+            (json!({}), "missing-field", "harnesses.bot"),
+            (json!({"binary": "  "}), "invalid-value", "harnesses.bot.binary"),
+            (json!({"binary": 5}), "wrong-type", "harnesses.bot.binary"),
+            (json!("claude"), "wrong-type", "harnesses.bot"),
+            (json!(["x"]), "wrong-type", "harnesses.bot"),
+            (json!({"binary": "b", "prefix_args": "x"}), "wrong-type", "harnesses.bot.prefix_args"),
+            (json!({"binary": "b", "prefix_args": ["x", 1]}), "wrong-type", "harnesses.bot.prefix_args[1]"),
+            (json!({"binary": "b", "option_flags": ["x"]}), "wrong-type", "harnesses.bot.option_flags"),
+            (json!({"binary": "b", "option_flags": {"m": 5}}), "wrong-type", "harnesses.bot.option_flags.m"),
+            (json!({"binary": "b", "prompt_mode": "Stdin"}), "invalid-value", "harnesses.bot.prompt_mode"),
+            (json!({"binary": "b", "prompt_mode": ""}), "invalid-value", "harnesses.bot.prompt_mode"),
+            (json!({"binary": "b", "prompt_mode": null}), "wrong-type", "harnesses.bot.prompt_mode"),
+            (json!({"binary": "b", "prompt_position": "end"}), "invalid-value", "harnesses.bot.prompt_position"),
+            (json!({"binary": "b", "flag_style": "long"}), "invalid-value", "harnesses.bot.flag_style"),
+            (json!({"binary": "b", "prompt_mode": "flag"}), "harness-prompt-flag", "harnesses.bot.prompt_mode"),
+            (json!({"binary": "b", "prompt_flag": "-p"}), "harness-prompt-flag", "harnesses.bot.prompt_flag"),
+            (json!({"binary": "b", "prompt_flag": null}), "wrong-type", "harnesses.bot.prompt_flag"),
         ] {
             let shown = value.to_string();
             assert_eq!(definition(value), (None, vec![(code, at.to_owned())]), "{shown}");
@@ -495,7 +471,7 @@ mod tests {
     fn an_unknown_key_leaves_the_definition_usable() {
         let (read, findings) = definition(json!({"binary": "b", "prompt_args": ["x"]}));
         assert_eq!(read, Some(Definition::of("b")));
-        assert_eq!(findings, [("harnesses-unknown-key", "harnesses.bot.prompt_args".to_owned())]);
+        assert_eq!(findings, [("unknown-field", "harnesses.bot.prompt_args".to_owned())]);
     }
 
     #[test]
@@ -505,7 +481,10 @@ mod tests {
         );
         assert!(read.is_some());
         let codes: Vec<_> = findings.iter().map(|(code, _)| *code).collect();
-        assert_eq!(codes, ["prompt-position-unused", "definition-not-interpolated", "definition-not-interpolated"]);
+        assert_eq!(
+            codes,
+            ["harness-prompt-position-unused", "harness-definition-literal", "harness-definition-literal"]
+        );
     }
 
     #[test]
@@ -514,7 +493,7 @@ mod tests {
             parse_all(Some(&json!({" bot ": {"binary": "b"}, "codex": null, " ": {"binary": "b"}})));
         assert_eq!(providers.definitions.keys().collect::<Vec<_>>(), ["bot"]);
         assert_eq!(findings.len(), 1);
-        assert_eq!((findings[0].code, findings[0].gate), ("harnesses-name", Gate::Load));
+        assert_eq!((findings[0].code, findings[0].gate), ("harness-definition-name", Gate::Load));
     }
 
     #[test]
@@ -524,8 +503,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("harness-shadows-builtin", Severity::Info, Gate::None),
-                ("harnesses-reserved-name", Severity::Error, Gate::None)
+                ("harness-definition-shadows", Severity::Info, Gate::None),
+                ("harness-definition-name", Severity::Error, Gate::None)
             ]
         );
     }
@@ -533,7 +512,7 @@ mod tests {
     #[test]
     fn harnesses_is_a_mapping_or_nothing() {
         assert_eq!(parse_all(Some(&Value::Null)), (Providers::default(), vec![]));
-        assert_eq!(parse_all(Some(&json!([]))).1[0].code, "harnesses-type");
+        assert_eq!(parse_all(Some(&json!([]))).1[0].code, "wrong-type");
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub struct Finding {
     pub help: Option<String>,
     /// The other half of a conflict.
     pub related: Option<(Location, String)>,
+    /// What was probably meant by the text at `at`.
+    pub meant: Option<String>,
 }
 
 impl Finding {
@@ -106,6 +108,7 @@ impl Finding {
             message: message.into(),
             help: None,
             related: None,
+            meant: None,
         }
     }
 
@@ -129,6 +132,14 @@ impl Finding {
 
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Offers `word` in place of the text at the finding.
+    pub fn meant(mut self, word: impl Into<String>) -> Self {
+        let word = word.into();
+        self.help = Some(format!("did you mean `{word}`?"));
+        self.meant = Some(word);
         self
     }
 

@@ -59,8 +59,8 @@ impl Refusal {
     /// The code of the finding about the same thing.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::InProcess => "builtin-not-runnable",
-            Self::Managed => "managed-no-host",
+            Self::InProcess => "harness-builtin-not-runnable",
+            Self::Managed => "harness-managed-session",
         }
     }
 }
@@ -109,22 +109,22 @@ impl PlanError {
     /// The code of the finding about the same thing.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::PromptMissing => "prompt-missing",
-            Self::PromptEmpty => "prompt-empty",
+            Self::PromptMissing => "missing-field",
+            Self::PromptEmpty => "invalid-value",
             Self::Reference { .. } => "reference-failed",
-            Self::ProviderMissing { .. } => "provider-missing",
+            Self::ProviderMissing { .. } => "harness-provider-missing",
             Self::ProviderUnresolved { .. } => "provider-unresolved",
-            Self::ProviderUnknown { .. } | Self::ProviderNotText { .. } => "provider-unknown-runtime",
-            Self::ProviderBroken { .. } => "harnesses-entry-type",
-            Self::ForbiddenKey { key: "binary", .. } => "config-binary",
-            Self::ForbiddenKey { .. } => "config-prompt-args",
-            Self::FallbackNested { .. } => "fallback-nested",
-            Self::StdinInContainer => "stdin-in-container",
-            Self::StdinModeInContainer { .. } => "stdin-mode-in-container",
-            Self::BuiltinInContainer => "builtin-in-container",
-            Self::ManagedType { .. } => "managed-type",
-            Self::ManagedOption { .. } => "managed-option",
-            Self::ManagedFormat { .. } => "managed-format",
+            Self::ProviderUnknown { .. } | Self::ProviderNotText { .. } => "harness-provider-coerced",
+            Self::ProviderBroken { .. } => "wrong-type",
+            Self::ForbiddenKey { key: "binary", .. } => "unsupported-field",
+            Self::ForbiddenKey { .. } => "unsupported-field",
+            Self::FallbackNested { .. } => "conflicting-fields",
+            Self::StdinInContainer => "harness-stdin-in-container",
+            Self::StdinModeInContainer { .. } => "harness-prompt-mode-in-container",
+            Self::BuiltinInContainer => "harness-builtin-in-container",
+            Self::ManagedType { .. } => "harness-managed-session",
+            Self::ManagedOption { .. } => "harness-managed-session",
+            Self::ManagedFormat { .. } => "harness-managed-session",
         }
     }
 }
@@ -500,22 +500,22 @@ mod tests {
         assert!(
             failure(fallback("nobody")).to_string().starts_with("unknown provider `nobody`; known are `5`, `aider`")
         );
-        assert_eq!(failure(with(json!(" claude "))).code(), "provider-unknown-runtime");
-        assert_eq!(failure(with(json!("5"))).code(), "provider-unknown-runtime");
-        assert_eq!(failure(with(json!("${params.N}"))).code(), "provider-unknown-runtime");
-        assert_eq!(failure(with(json!(null))).code(), "provider-missing");
-        assert_eq!(failure(with(json!("${params.EMPTY}"))).code(), "provider-missing");
+        assert_eq!(failure(with(json!(" claude "))).code(), "harness-provider-coerced");
+        assert_eq!(failure(with(json!("5"))).code(), "harness-provider-coerced");
+        assert_eq!(failure(with(json!("${params.N}"))).code(), "harness-provider-coerced");
+        assert_eq!(failure(with(json!(null))).code(), "harness-provider-missing");
+        assert_eq!(failure(with(json!("${params.EMPTY}"))).code(), "harness-provider-missing");
     }
 
     #[test]
     fn what_the_loader_would_refuse_stops_here_too() {
         let failure = |with: Value| plan(json!({}), with).unwrap_err().code();
-        assert_eq!(failure(json!({"provider": "claude"})), "prompt-missing");
-        assert_eq!(failure(json!({"provider": "claude", "prompt": "${params.EMPTY}"})), "prompt-empty");
-        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "binary": "x"})), "config-binary");
-        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "prompt_args": []})), "config-prompt-args");
+        assert_eq!(failure(json!({"provider": "claude"})), "missing-field");
+        assert_eq!(failure(json!({"provider": "claude", "prompt": "${params.EMPTY}"})), "invalid-value");
+        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "binary": "x"})), "unsupported-field");
+        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "prompt_args": []})), "unsupported-field");
         let nested = json!([{"provider": "pi", "fallback": []}]);
-        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "fallback": nested})), "fallback-nested");
+        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "fallback": nested})), "conflicting-fields");
         let reference = plan(
             json!({}),
             json!({"provider": "claude", "prompt": "P", "fallback": [{"provider": "pi", "m": "${fail}"}]}),
@@ -528,16 +528,16 @@ mod tests {
         let document =
             json!({"harnesses": {"r": {"binary": "b", "prompt_mode": "stdin"}}, "container": {"image": "i"}});
         let failure = |with: Value| plan(document.clone(), with).unwrap_err().code();
-        assert_eq!(failure(json!({"provider": "goose", "prompt": "P", "stdin": "S"})), "stdin-in-container");
+        assert_eq!(failure(json!({"provider": "goose", "prompt": "P", "stdin": "S"})), "harness-stdin-in-container");
         assert_eq!(
             failure(json!({"provider": "r", "prompt": "P", "fallback": [{"provider": "pi"}]})),
-            "stdin-mode-in-container"
+            "harness-prompt-mode-in-container"
         );
-        assert_eq!(failure(json!({"provider": "builtin", "prompt": "P"})), "builtin-in-container");
+        assert_eq!(failure(json!({"provider": "builtin", "prompt": "P"})), "harness-builtin-in-container");
         let step = json!({"action": "harness.run", "container": "box", "with": {"provider": "r", "prompt": "P"}});
         assert_eq!(
             plan_of(json!({"harnesses": {"r": {"binary": "b", "prompt_mode": "stdin"}}}), step).unwrap_err().code(),
-            "stdin-mode-in-container"
+            "harness-prompt-mode-in-container"
         );
     }
 

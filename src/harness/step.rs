@@ -75,7 +75,7 @@ impl HarnessStep {
                 let at = if step.contains_key(key) { at.on_key() } else { Location::step(["action"]) };
                 let message = "a harness step needs `with.provider` and `with.prompt`";
                 findings.push(
-                    Finding::error("prompt-missing", at, message).help("add `with: {provider: claude, prompt: …}`"),
+                    Finding::error("missing-field", at, message).help("add `with: {provider: claude, prompt: …}`"),
                 );
             }
             let prompt = with.remove("prompt");
@@ -85,7 +85,7 @@ impl HarnessStep {
                 Some(value) => prompt_of(&value, "prompt", at.key("prompt"), position, &mut findings),
                 None if readable => {
                     let message = "this harness step has no `prompt`";
-                    findings.push(Finding::error("prompt-missing", at.lacks("prompt"), message));
+                    findings.push(Finding::error("missing-field", at.lacks("prompt"), message));
                     None
                 }
                 None => None,
@@ -97,7 +97,7 @@ impl HarnessStep {
                 None => {
                     let message = "this harness step has no `command`, which is its prompt";
                     let at = Location::step(["type"]).on_key();
-                    findings.push(Finding::error("prompt-missing", at, message).gate(position.gate()));
+                    findings.push(Finding::error("missing-field", at, message).gate(position.gate()));
                     None
                 }
             };
@@ -123,7 +123,7 @@ fn options(step: &Map<String, Value>, key: &str, findings: &mut Vec<Finding>) ->
         None | Some(Value::Null) => Map::new(),
         Some(other) => {
             let message = format!("`{key}` of a harness step must be a mapping, not {}", kind(other));
-            findings.push(Finding::error("with-type", Location::step([key]), message));
+            findings.push(Finding::error("wrong-type", Location::step([key]), message));
             Map::new()
         }
     }
@@ -133,7 +133,7 @@ fn older_options<'k>(step: &Map<String, Value>, findings: &mut Vec<Finding>) -> 
     if step.contains_key("config") && step.contains_key("with") {
         let message = "`with` and `config` are two names for the same thing; keep one";
         findings.push(
-            Finding::error("with-and-config", Location::step(["config"]).on_key(), message)
+            Finding::error("conflicting-fields", Location::step(["config"]).on_key(), message)
                 .related(Location::step(["with"]).on_key(), "the other one"),
         );
     }
@@ -147,7 +147,7 @@ fn prompt_of(value: &Value, key: &str, at: Location, position: Position, finding
         Value::String(text) => text.trim().to_owned(),
         Value::Null => {
             let message = format!("`{key}` is empty; a harness step needs a prompt");
-            findings.push(Finding::error("prompt-missing", at.on_key(), message).gate(position.gate()));
+            findings.push(Finding::error("missing-field", at.on_key(), message).gate(position.gate()));
             return None;
         }
         Value::Array(items) if items.iter().all(|item| item.is_string() || item.is_number() || item.is_boolean()) => {
@@ -155,19 +155,20 @@ fn prompt_of(value: &Value, key: &str, at: Location, position: Position, finding
             if words.len() > 1 {
                 let message = format!("a harness step takes one prompt, not {}", words.len());
                 findings.push(
-                    Finding::error("prompt-multiple", at, message).help("write one text, or one step for each prompt"),
+                    Finding::error("invalid-value", at, message).help("write one text, or one step for each prompt"),
                 );
                 return None;
             }
             if words.len() == 1 {
                 let message = format!("`{key}` is a list; Dagu takes its one item, its documentation wants text");
-                findings.push(Finding::warning("prompt-multiple", at.clone(), message).help("write the item alone"));
+                findings
+                    .push(Finding::warning("harness-prompt-list", at.clone(), message).help("write the item alone"));
             }
             words.into_iter().next().unwrap_or_default()
         }
         other => {
             let message = format!("`{key}` must be text, not {}", kind(other));
-            let finding = Finding::error("prompt-type", at, message);
+            let finding = Finding::error("wrong-type", at, message);
             findings.push(match other {
                 Value::Number(_) | Value::Bool(_) => finding.help(format!("quote it: `\"{other}\"`")),
                 _ => finding,
@@ -178,7 +179,7 @@ fn prompt_of(value: &Value, key: &str, at: Location, position: Position, finding
     match text.as_str() {
         "" => {
             findings.push(Finding::error(
-                "prompt-empty",
+                "invalid-value",
                 at,
                 format!("`{key}` is blank; a harness step needs a prompt"),
             ));
@@ -187,7 +188,8 @@ fn prompt_of(value: &Value, key: &str, at: Location, position: Position, finding
         "|" => {
             let message = format!("Dagu refuses a `{key}` that is only `|`");
             findings.push(
-                Finding::error("prompt-empty", at, message).help("for text on several lines, write `|` without quotes"),
+                Finding::error("invalid-value", at, message)
+                    .help("for text on several lines, write `|` without quotes"),
             );
             None
         }
@@ -208,7 +210,7 @@ fn stdin_of(value: &Value, at: Location, findings: &mut Vec<Finding>) -> Option<
         other => {
             let message = format!("`stdin` must be text, not {}", kind(other));
             let at = if other.is_null() { at.on_key() } else { at };
-            findings.push(Finding::error("stdin-type", at, message));
+            findings.push(Finding::error("wrong-type", at, message));
             None
         }
     }
@@ -241,18 +243,18 @@ pub(crate) fn fallback_shape(value: &Value, at: &Location) -> Vec<Finding> {
         Value::Array(items) => {
             let faults = items.iter().enumerate().filter(|(_, item)| !item.is_object()).map(|(index, item)| {
                 let message = format!("a fallback must be a mapping with at least `provider`, not {}", kind(item));
-                help(Finding::error("fallback-type", at.index(index), message), item.as_str(), false)
+                help(Finding::error("wrong-type", at.index(index), message), item.as_str(), false)
             });
             faults.collect()
         }
         Value::Null if at.base == Base::Document => Vec::new(),
         Value::Null => {
             let message = "`fallback` must be a list of configurations, not null";
-            vec![Finding::error("fallback-type", at.on_key(), message).help("write `fallback: []` to have none")]
+            vec![Finding::error("wrong-type", at.on_key(), message).help("write `fallback: []` to have none")]
         }
         other => {
             let message = format!("`fallback` must be a list of configurations, not {}", kind(other));
-            vec![help(Finding::error("fallback-type", at.clone(), message), other.as_str(), true)]
+            vec![help(Finding::error("wrong-type", at.clone(), message), other.as_str(), true)]
         }
     }
 }
@@ -297,27 +299,27 @@ mod tests {
     #[test]
     fn what_is_no_prompt_is_refused() {
         for (written, code) in [
-            (json!("   "), "prompt-empty"),
-            (json!(" \n "), "prompt-empty"),
-            (json!("|"), "prompt-empty"),
-            (json!([]), "prompt-empty"),
-            (json!([" "]), "prompt-empty"),
-            (json!(null), "prompt-missing"),
-            (json!(true), "prompt-type"),
-            (json!(42), "prompt-type"),
-            (json!({"a": 1}), "prompt-type"),
-            (json!([null]), "prompt-type"),
-            (json!(["a", "b"]), "prompt-multiple"),
+            (json!("   "), "invalid-value"),
+            (json!(" \n "), "invalid-value"),
+            (json!("|"), "invalid-value"),
+            (json!([]), "invalid-value"),
+            (json!([" "]), "invalid-value"),
+            (json!(null), "missing-field"),
+            (json!(true), "wrong-type"),
+            (json!(42), "wrong-type"),
+            (json!({"a": 1}), "wrong-type"),
+            (json!([null]), "wrong-type"),
+            (json!(["a", "b"]), "invalid-value"),
         ] {
             assert_eq!(prompt(written), Err(vec![(code, "with.prompt".to_owned())]));
         }
-        assert_eq!(action(json!({"provider": "claude"})).1, [("prompt-missing", "with".to_owned())]);
+        assert_eq!(action(json!({"provider": "claude"})).1, [("missing-field", "with".to_owned())]);
     }
 
     #[test]
     fn with_is_a_mapping() {
-        assert_eq!(action(json!("fix it")).1, [("with-type", "with".to_owned())]);
-        assert_eq!(action(json!(null)).1, [("prompt-missing", "with".to_owned())]);
+        assert_eq!(action(json!("fix it")).1, [("wrong-type", "with".to_owned())]);
+        assert_eq!(action(json!(null)).1, [("missing-field", "with".to_owned())]);
         let (_, findings) = read_at(Position::Step, json!({}), json!({"action": "harness.run"}));
         assert_eq!((findings.len(), findings[0].at.to_string()), (1, "action".to_owned()));
     }
@@ -328,7 +330,7 @@ mod tests {
         assert_eq!(stdin(json!("\n some text\nmore \n")).0.stdin.unwrap().text, "some text\nmore");
         assert_eq!(stdin(json!("  \n ")), action(json!({"provider": "claude", "prompt": "P"})));
         for value in [json!(null), json!(5), json!(["a"])] {
-            assert_eq!(stdin(value).1, [("stdin-type", "with.stdin".to_owned())]);
+            assert_eq!(stdin(value).1, [("wrong-type", "with.stdin".to_owned())]);
         }
     }
 
@@ -339,10 +341,10 @@ mod tests {
         assert_eq!(step.prompt.unwrap().text, "one");
         assert_eq!(step.stdin.unwrap().at, Location::step(["script"]));
         assert_eq!(step.attempts[0].get("prompt"), Some(&json!(5)));
-        assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["prompt-multiple"]);
+        assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["harness-prompt-list"]);
         let both = json!({"type": "harness", "command": "x", "with": {}, "config": {}});
-        assert_eq!(read_at(Position::Step, json!({}), both).1[0].code, "with-and-config");
-        assert_eq!(read_at(Position::Step, json!({}), json!({"type": "harness"})).1[0].code, "prompt-missing");
+        assert_eq!(read_at(Position::Step, json!({}), both).1[0].code, "conflicting-fields");
+        assert_eq!(read_at(Position::Step, json!({}), json!({"type": "harness"})).1[0].code, "missing-field");
     }
 
     #[test]
@@ -379,7 +381,7 @@ mod tests {
             (json!([{"provider": "pi"}, "codex"]), "with.fallback[1]"),
         ] {
             let (_, findings) = action(json!({"provider": "claude", "prompt": "P", "fallback": fallback}));
-            assert_eq!(findings, [("fallback-type", at.to_owned())]);
+            assert_eq!(findings, [("wrong-type", at.to_owned())]);
         }
     }
 

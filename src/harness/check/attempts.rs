@@ -20,21 +20,16 @@ pub(super) enum Role {
 }
 
 impl Role {
-    fn missing(self) -> &'static str {
+    fn words(self) -> &'static str {
         match self {
-            Self::Primary => "provider-missing",
-            Self::Fallback => "fallback-provider",
-            Self::Defaults => "harness-defaults-provider",
-        }
-    }
-
-    fn unknown(self) -> &'static str {
-        match self {
-            Self::Primary => "provider-unknown",
-            other => other.missing(),
+            Self::Primary => "a harness step",
+            Self::Fallback => "a fallback",
+            Self::Defaults => "the root `harness`",
         }
     }
 }
+
+const MISSING: &str = "harness-provider-missing";
 
 pub(super) fn attempt(config: &Config, index: usize, step: &HarnessStep, root: &Root) -> Vec<Finding> {
     let role = if index == 0 { Role::Primary } else { Role::Fallback };
@@ -43,7 +38,7 @@ pub(super) fn attempt(config: &Config, index: usize, step: &HarnessStep, root: &
     if let Some(entry) = config.entries.get("fallback") {
         let message = "a fallback cannot have fallbacks of its own";
         findings.push(
-            Finding::error("fallback-nested", entry.at.on_key(), message)
+            Finding::error("conflicting-fields", entry.at.on_key(), message)
                 .gate(step.position.gate())
                 .help("add them to the list of the step; they are tried in order"),
         );
@@ -57,7 +52,7 @@ pub(super) fn attempt(config: &Config, index: usize, step: &HarnessStep, root: &
             if let Some(container) = &step.container {
                 let message = format!("provider `{name}` takes its prompt on stdin, which a container does not have");
                 findings.push(
-                    Finding::ours(Severity::Error, "stdin-mode-in-container", at.clone(), message)
+                    Finding::ours(Severity::Error, "harness-prompt-mode-in-container", at.clone(), message)
                         .related(container.at.on_key(), "the step runs in this container")
                         .help("use `prompt_mode: arg` or `prompt_mode: flag` in its definition"),
                 );
@@ -74,7 +69,7 @@ pub(super) fn forbidden_keys(config: &Config) -> Vec<Finding> {
     let present = FORBIDDEN.into_iter().filter_map(|key| Some((key, config.entries.get(key)?)));
     present
         .map(|(key, entry)| {
-            let code = if key == "binary" { "config-binary" } else { "config-prompt-args" };
+            let code = if key == "binary" { "unsupported-field" } else { "unsupported-field" };
             let message = format!("`{key}` belongs to a definition under `harnesses`, not here");
             let help = match key {
                 "binary" => "define the program under `harnesses: {NAME: {binary: …}}` and write `provider: NAME`",
@@ -87,28 +82,24 @@ pub(super) fn forbidden_keys(config: &Config) -> Vec<Finding> {
 
 /// The provider is there and known, or a template.
 pub(super) fn provider(config: &Config, providers: &Providers, role: Role) -> Option<Finding> {
-    let whose = match role {
-        Role::Primary => "a harness step",
-        Role::Fallback => "a fallback",
-        Role::Defaults => "the root `harness`",
-    };
+    let whose = role.words();
     let Some(entry) = config.entries.get("provider") else {
         let message = format!("{whose} needs a `provider`");
-        return Some(Finding::error(role.missing(), config.at.lacks("provider"), message).help(choices(providers)));
+        return Some(Finding::error(MISSING, config.at.lacks("provider"), message).help(choices(providers)));
     };
     let name = match &entry.value {
         Value::String(name) if !name.trim().is_empty() => name.as_str(),
         Value::String(_) => {
             let message = format!("{whose} needs a `provider`, and this one is blank");
-            return Some(Finding::error(role.missing(), entry.at.clone(), message).help(choices(providers)));
+            return Some(Finding::error(MISSING, entry.at.clone(), message).help(choices(providers)));
         }
         Value::Null => {
             let message = format!("{whose} needs a `provider`; an empty one hides the default too");
-            return Some(Finding::error(role.missing(), entry.at.on_key(), message).help(choices(providers)));
+            return Some(Finding::error(MISSING, entry.at.on_key(), message).help(choices(providers)));
         }
         other => {
             let message = format!("`provider` must be the name of a harness, not {}", kind(other));
-            return Some(Finding::error(role.missing(), entry.at.clone(), message).help(choices(providers)));
+            return Some(Finding::error("wrong-type", entry.at.clone(), message).help(choices(providers)));
         }
     };
     if is_template(name) {
@@ -116,12 +107,16 @@ pub(super) fn provider(config: &Config, providers: &Providers, role: Role) -> Op
     }
     if providers.get(name).is_none() {
         let message = format!("unknown provider `{name}`");
-        return Some(Finding::error(role.unknown(), entry.at.clone(), message).help(meant(name, providers)));
+        let finding = Finding::error("harness-provider-unknown", entry.at.clone(), message);
+        return Some(match providers.nearest(name) {
+            Some(near) if near != name.trim() => finding.meant(near),
+            _ => finding.help(way_out(name, providers)),
+        });
     }
     let read = coerce(name);
     (!matches!(read, Setting::Text(_))).then(|| {
         let message = format!("harness `{name}` can never be chosen: its name is read as {}", noun(&read));
-        Finding::ours(Severity::Error, "provider-unknown-runtime", entry.at.clone(), message)
+        Finding::ours(Severity::Error, "harness-provider-coerced", entry.at.clone(), message)
             .help("give the definition a name that is a word")
     })
 }
@@ -134,12 +129,9 @@ fn choices(providers: &Providers) -> String {
     format!("choose one of {}", list(&providers.names()))
 }
 
-fn meant(name: &str, providers: &Providers) -> String {
+fn way_out(name: &str, providers: &Providers) -> String {
     if name.trim() != name && providers.get(name.trim()).is_some() {
         return format!("remove the blanks around `{}`", name.trim());
-    }
-    if let Some(near) = providers.nearest(name) {
-        return format!("did you mean `{near}`?");
     }
     if let Some(variable) = name.strip_prefix('$') {
         return format!(
@@ -159,13 +151,16 @@ pub(super) fn in_process(config: &Config, container: Option<&Container>) -> Vec<
     let finding = match container {
         Some(container) => {
             let message = format!("provider `{IN_PROCESS}` is no CLI and cannot run in a container");
-            Finding::error("builtin-in-container", entry.at.clone(), message)
+            Finding::error("harness-builtin-in-container", entry.at.clone(), message)
                 .related(container.at.on_key(), "the step runs in this container")
         }
         None => {
             let message =
                 format!("provider `{IN_PROCESS}` exists only inside Dagu 2.8's own process and cannot be run here");
-            Finding { severity: Severity::Warning, ..Finding::error("builtin-not-runnable", entry.at.clone(), message) }
+            Finding {
+                severity: Severity::Warning,
+                ..Finding::error("harness-builtin-not-runnable", entry.at.clone(), message)
+            }
         }
     };
     let mut findings = vec![finding.help("choose a CLI provider such as `claude` or `codex`")];
@@ -190,7 +185,7 @@ fn managed(config: &Config, role: Role, step: &HarnessStep) -> Option<Finding> {
             let allowed = |key: &str| MANAGED_KEYS.contains(&key) || ["provider", "managed", "format"].contains(&key);
             if let Some((key, option)) = config.entries.iter().find(|(key, _)| !allowed(key)) {
                 let message = format!("`managed: true` leaves no room for `{key}`; it takes {}", list(&MANAGED_KEYS));
-                return error("managed-option", option.at.on_key(), message);
+                return error("harness-managed-session", option.at.on_key(), message);
             }
             let format = config.entries.get("format").filter(|format| !format.value.is_null());
             let literal = format.and_then(|format| format.value.as_str());
@@ -198,17 +193,17 @@ fn managed(config: &Config, role: Role, step: &HarnessStep) -> Option<Finding> {
                 format.filter(|_| !literal.is_some_and(|text| text == "default" || text.contains('$')))
             {
                 let message = "`managed: true` knows no `format` but `default`".to_owned();
-                return error("managed-format", format.at.clone(), message);
+                return error("harness-managed-session", format.at.clone(), message);
             }
             let (code, message) = match &step.container {
-                Some(_) => ("managed-in-container", "a managed OpenCode session cannot run in a container"),
-                None => ("managed-no-host", "`managed: true` needs a Dagu server that hosts OpenCode sessions"),
+                Some(_) => ("harness-managed-session", "a managed OpenCode session cannot run in a container"),
+                None => ("harness-managed-session", "`managed: true` needs a Dagu server that hosts OpenCode sessions"),
             };
             // A fallback that cannot start does no harm to an attempt before it.
             let severity = if role == Role::Fallback { Severity::Warning } else { Severity::Error };
             let finding = Finding::ours(severity, code, entry.at.clone(), message).gate(Gate::None);
             Some(finding.help("set it to false to run the `opencode` CLI"))
         }
-        _ => error("managed-type", entry.at.clone(), "`managed` must be true or false".to_owned()),
+        _ => error("harness-managed-session", entry.at.clone(), "`managed` must be true or false".to_owned()),
     }
 }

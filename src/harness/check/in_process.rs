@@ -73,9 +73,9 @@ pub(super) fn options(config: &Config) -> Vec<Finding> {
             Some(shape) => check(&entry.value, shape, &entry.at, &mut findings),
             None => {
                 let message = format!("provider `builtin` has no option `{key}`; it takes {}", list(&KEYS));
-                let finding = Finding::error("builtin-unknown-field", entry.at.on_key(), message);
+                let finding = Finding::error("harness-builtin-option", entry.at.on_key(), message);
                 findings.push(match nearest(key, KEYS) {
-                    Some(near) => finding.help(format!("did you mean `{near}`?")),
+                    Some(near) => finding.meant(near),
                     None => finding,
                 });
             }
@@ -135,7 +135,11 @@ fn check(value: &Value, shape: Shape, at: &Location, findings: &mut Vec<Finding>
             None if value.is_number() => format!("`{value}`"),
             None => kind(value).to_owned(),
         };
-        findings.push(Finding::error("builtin-field-type", at.clone(), format!("this must be {wanted}, not {got}")));
+        findings.push(Finding::error(
+            "harness-builtin-option",
+            at.clone(),
+            format!("this must be {wanted}, not {got}"),
+        ));
     }
 }
 
@@ -150,8 +154,8 @@ fn check_fields(
             Some(&(_, shape)) => check(value, shape, &at.key(key), findings),
             None => {
                 let names: Vec<&str> = fields.iter().map(|&(field, _)| field).collect();
-                let message = format!("there is no field `{key}` here; known are {}", list(&names));
-                findings.push(Finding::error("builtin-field-type", at.key(key).on_key(), message));
+                let message = format!("there is no field `{key}` here, only {}", list(&names));
+                findings.push(Finding::error("harness-builtin-option", at.key(key).on_key(), message));
             }
         }
     }
@@ -166,7 +170,7 @@ fn rule(
 ) {
     let Value::Object(entries) = item else {
         findings.push(Finding::error(
-            "builtin-field-type",
+            "harness-builtin-option",
             at.clone(),
             format!("a rule must be a mapping, not {}", kind(item)),
         ));
@@ -174,7 +178,7 @@ fn rule(
     };
     check_fields(entries, fields, at, findings);
     for &key in needed.iter().filter(|&&key| entries.get(key).is_none_or(Value::is_null)) {
-        findings.push(Finding::error("builtin-field-type", at.lacks(key), format!("a rule needs `{key}`")));
+        findings.push(Finding::error("harness-builtin-option", at.lacks(key), format!("a rule needs `{key}`")));
     }
 }
 

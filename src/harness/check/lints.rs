@@ -52,7 +52,7 @@ fn leading_dash(step: &HarnessStep, root: &Root) -> Option<Finding> {
         return None;
     }
     let message = "this prompt starts with `-`, so the CLI may take it for a flag; no `--` is put before it";
-    Some(Finding::warning("prompt-leading-dash", prompt.at.clone(), message).help("start the prompt with a word"))
+    Some(Finding::warning("harness-prompt-dash", prompt.at.clone(), message).help("start the prompt with a word"))
 }
 
 static ENV_REFERENCE: LazyLock<Regex> =
@@ -104,7 +104,7 @@ fn leak(step: &HarnessStep, root: &Root) -> Option<Finding> {
     let leaked: Vec<String> = leaked.iter().map(|key| format!("`{key}`")).collect();
     let message = format!("`{own}` gets {}, which the root `harness` has for `{theirs}`", leaked.join(", "));
     Some(
-        Finding::warning("defaults-leak", step.own.entries["provider"].at.clone(), message)
+        Finding::warning("harness-defaults-leak", step.own.entries["provider"].at.clone(), message)
             .related(defaults.at.on_key(), "the defaults")
             .help(format!("hide what `{own}` does not know with {}", mask.join(", "))),
     )
@@ -137,7 +137,7 @@ fn duplicates<'c>(entries: impl Iterator<Item = (&'c String, &'c Entry)>) -> Vec
             Some((other, first)) => {
                 let message = format!("`{key}` and `{other}` are the same option; the CLI gets one of them, or both");
                 findings.push(
-                    Finding::warning("flag-alias-duplicate", entry.at.on_key(), message)
+                    Finding::warning("harness-option-duplicate", entry.at.on_key(), message)
                         .related(first.at.on_key(), "the other spelling")
                         .help(format!("keep `{}`", key.replace('_', "-"))),
                 );
@@ -153,7 +153,7 @@ pub(super) fn prompt_as_flag(config: &Config) -> Vec<Finding> {
     present
         .map(|(key, entry)| {
             let message = format!("`{key}` is no prompt of its own here: the CLI gets a flag `--{key}`");
-            Finding::warning("reserved-key-as-flag", entry.at.on_key(), message)
+            Finding::warning("harness-reserved-key", entry.at.on_key(), message)
                 .help("every attempt has the prompt and the stdin of the step")
         })
         .collect()
@@ -166,7 +166,7 @@ fn unused_managed(config: &Config, provider: Option<Provider<'_>>) -> Option<Fin
         Some(Provider::BuiltIn(cli)) if cli.name == "opencode" => None,
         Some(_) => {
             let message = "`managed` is for `opencode` alone; this CLI gets no such flag";
-            Some(Finding::warning("reserved-key-as-flag", entry.at.on_key(), message))
+            Some(Finding::warning("harness-reserved-key", entry.at.on_key(), message))
         }
     }
 }
@@ -177,13 +177,15 @@ fn value(key: &str, entry: &Entry, index: usize, root: &Root) -> Vec<Finding> {
     match &entry.value {
         Value::Object(_) => {
             let message = format!("`{key}` is a mapping, of which nothing reaches the command line");
-            vec![Finding::warning("flag-value-ignored", at.on_key(), message).help("write text, a number or a list")]
+            vec![
+                Finding::warning("harness-option-ignored", at.on_key(), message).help("write text, a number or a list"),
+            ]
         }
         Value::Null if index == 0 && masks(key, root) => Vec::new(),
         Value::Null => {
             let message = format!("`{key}` has no value, so it does not reach the command line");
             vec![
-                Finding::warning("flag-value-ignored", at.on_key(), message)
+                Finding::warning("harness-option-ignored", at.on_key(), message)
                     .help(format!("write `{key}: true` for a bare flag")),
             ]
         }
@@ -209,7 +211,9 @@ fn item(key: &str, value: &Value, at: &Location) -> Option<Finding> {
     };
     if odd {
         let message = format!("the CLI gets `{shown}` for this item of `{key}`");
-        return Some(Finding::warning("list-item-format", at.clone(), message).help("write the item as text"));
+        return Some(
+            Finding::warning("harness-option-reformatted", at.clone(), message).help("write the item as text"),
+        );
     }
     reformatted(key, value, at)
 }
@@ -226,13 +230,13 @@ fn reformatted(key: &str, value: &Value, at: &Location) -> Option<Finding> {
             let shown = if let Emission::Value(shown) = read.emission() { shown } else { digits };
             (shown != text.as_str()).then(|| {
                 let message = format!("the CLI gets `{shown}` for `{key}`, not `{text}`");
-                Finding::warning("flag-number-reformatted", at.clone(), message).help(help)
+                Finding::warning("harness-option-reformatted", at.clone(), message).help(help)
             })
         }
         Value::Number(number) if number.is_f64() => {
             let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
             let message = format!("the CLI gets `{float}` for `{key}`, without a fraction");
-            Some(Finding::info("flag-number-reformatted", at.clone(), message))
+            Some(Finding::info("harness-option-reformatted", at.clone(), message))
         }
         _ => None,
     }

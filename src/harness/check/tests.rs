@@ -54,27 +54,36 @@ fn plain_steps_are_silent() {
 
 #[test]
 fn a_provider_is_needed() {
-    assert_eq!(with(json!({"prompt": "P"})), ["!provider-missing with"]);
-    for provider in [json!(null), json!(""), json!(5), json!(["claude"])] {
-        assert_eq!(with(json!({"prompt": "P", "provider": provider})), ["!provider-missing with.provider"]);
+    assert_eq!(with(json!({"prompt": "P"})), ["!harness-provider-missing with"]);
+    for provider in [json!(null), json!("")] {
+        assert_eq!(with(json!({"prompt": "P", "provider": provider})), ["!harness-provider-missing with.provider"]);
+    }
+    for provider in [json!(5), json!(["claude"])] {
+        assert_eq!(with(json!({"prompt": "P", "provider": provider})), ["!wrong-type with.provider"]);
     }
     let document = json!({"harness": {"provider": "claude"}});
-    assert_eq!(in_document(document, json!({"prompt": "P", "provider": null})), ["!provider-missing with.provider"]);
+    assert_eq!(
+        in_document(document, json!({"prompt": "P", "provider": null})),
+        ["!harness-provider-missing with.provider"]
+    );
 }
 
 #[test]
 fn a_provider_is_known() {
     for provider in ["claud", " claude ", "hermes", "$P", "Claude", "dsh"] {
-        assert_eq!(with(json!({"prompt": "P", "provider": provider})), ["!provider-unknown with.provider"]);
+        assert_eq!(with(json!({"prompt": "P", "provider": provider})), ["!harness-provider-unknown with.provider"]);
     }
     let document = json!({"harnesses": {"bot": null}});
-    assert_eq!(in_document(document, json!({"prompt": "P", "provider": "bot"})), ["!provider-unknown with.provider"]);
+    assert_eq!(
+        in_document(document, json!({"prompt": "P", "provider": "bot"})),
+        ["!harness-provider-unknown with.provider"]
+    );
     let document = json!({"harnesses": {"bot": {}}});
-    assert_eq!(in_document(document, json!({"prompt": "P", "provider": "bot"})), ["!harnesses-binary harnesses.bot"]);
+    assert_eq!(in_document(document, json!({"prompt": "P", "provider": "bot"})), ["!missing-field harnesses.bot"]);
     let document = json!({"harnesses": {"123": {"binary": "b"}}});
     assert_eq!(
         in_document(document, json!({"prompt": "P", "provider": "123"})),
-        ["?provider-unknown-runtime with.provider"]
+        ["?harness-provider-coerced with.provider"]
     );
 }
 
@@ -96,22 +105,22 @@ fn an_unknown_provider_comes_with_a_way_out() {
 
 #[test]
 fn definition_keys_have_no_place_in_a_configuration() {
-    assert_eq!(with(json!({"provider": "claude", "prompt": "P", "binary": "b"})), ["!config-binary with.binary"]);
+    assert_eq!(with(json!({"provider": "claude", "prompt": "P", "binary": "b"})), ["!unsupported-field with.binary"]);
     assert_eq!(
         with(json!({"provider": "claude", "prompt": "P", "fallback": [{"provider": "pi", "prompt_args": []}]})),
-        ["!config-prompt-args with.fallback[0].prompt_args"]
+        ["!unsupported-field with.fallback[0].prompt_args"]
     );
 }
 
 #[test]
 fn fallbacks_are_checked_like_steps() {
     let fallback = |entry: Value| with(json!({"provider": "claude", "prompt": "P", "fallback": [entry]}));
-    assert_eq!(fallback(json!({"model": "x"})), ["!fallback-provider with.fallback[0]"]);
-    assert_eq!(fallback(json!({"provider": "nobody"})), ["!fallback-provider with.fallback[0].provider"]);
-    assert_eq!(fallback(json!({"provider": "pi", "fallback": []})), ["!fallback-nested with.fallback[0].fallback"]);
+    assert_eq!(fallback(json!({"model": "x"})), ["!harness-provider-missing with.fallback[0]"]);
+    assert_eq!(fallback(json!({"provider": "nobody"})), ["!harness-provider-unknown with.fallback[0].provider"]);
+    assert_eq!(fallback(json!({"provider": "pi", "fallback": []})), ["!conflicting-fields with.fallback[0].fallback"]);
     let step = json!({"action": "harness.run", "with": {"provider": "claude", "prompt": "P",
         "fallback": [{"provider": "pi", "fallback": []}]}});
-    assert_eq!(found(Position::Handler, json!({}), step), ["?fallback-nested with.fallback[0].fallback"]);
+    assert_eq!(found(Position::Handler, json!({}), step), ["?conflicting-fields with.fallback[0].fallback"]);
 }
 
 #[test]
@@ -120,7 +129,7 @@ fn the_roots_fallbacks_are_checked_where_they_are_inherited() {
     assert_eq!(root_only(document.clone()), [""; 0]);
     assert_eq!(
         in_document(document.clone(), json!({"prompt": "P"})),
-        ["!fallback-provider harness.fallback[0].provider"]
+        ["!harness-provider-unknown harness.fallback[0].provider"]
     );
     assert_eq!(in_document(document, json!({"prompt": "P", "fallback": []})), [""; 0]);
 }
@@ -128,17 +137,17 @@ fn the_roots_fallbacks_are_checked_where_they_are_inherited() {
 #[test]
 fn defaults_need_a_known_provider_even_unused() {
     for (harness, expected) in [
-        (json!({}), "!harness-defaults-provider harness"),
-        (json!({"model": "m"}), "!harness-defaults-provider harness"),
-        (json!({"provider": 5}), "!harness-defaults-provider harness.provider"),
-        (json!({"provider": "nobody"}), "!harness-defaults-provider harness.provider"),
-        (json!({"provider": "builtin"}), "~builtin-not-runnable harness.provider"),
-        (json!({"provider": "claude", "prompt_args": ["x"]}), "!config-prompt-args harness.prompt_args"),
-        (json!({"provider": "claude", "fallback": "codex"}), "!fallback-type harness.fallback"),
-        (json!({"provider": "claude", "fallback": ["codex"]}), "!fallback-type harness.fallback[0]"),
-        (json!({"provider": "claude", "prompt": "x"}), "reserved-key-as-flag harness.prompt"),
-        (json!("claude"), "!harness-defaults-type harness"),
-        (json!(["claude"]), "!harness-defaults-type harness"),
+        (json!({}), "!harness-provider-missing harness"),
+        (json!({"model": "m"}), "!harness-provider-missing harness"),
+        (json!({"provider": 5}), "!wrong-type harness.provider"),
+        (json!({"provider": "nobody"}), "!harness-provider-unknown harness.provider"),
+        (json!({"provider": "builtin"}), "~harness-builtin-not-runnable harness.provider"),
+        (json!({"provider": "claude", "prompt_args": ["x"]}), "!unsupported-field harness.prompt_args"),
+        (json!({"provider": "claude", "fallback": "codex"}), "!wrong-type harness.fallback"),
+        (json!({"provider": "claude", "fallback": ["codex"]}), "!wrong-type harness.fallback[0]"),
+        (json!({"provider": "claude", "prompt": "x"}), "harness-reserved-key harness.prompt"),
+        (json!("claude"), "!wrong-type harness"),
+        (json!(["claude"]), "!wrong-type harness"),
     ] {
         assert_eq!(root_only(json!({"harness": harness})), [expected]);
     }
@@ -154,12 +163,12 @@ fn nothing_is_piped_into_a_container_of_either_level() {
     let own = json!({"action": "harness.run", "container": image, "with": with});
     let inherited = json!({"action": "harness.run", "with": with});
     let root = json!({"container": image});
-    assert_eq!(found(Position::Step, json!({}), own.clone()), ["!stdin-in-container with.stdin"]);
-    assert_eq!(found(Position::Handler, json!({}), own), ["?stdin-in-container with.stdin"]);
-    assert_eq!(found(Position::Step, root.clone(), inherited), ["?stdin-in-container with.stdin"]);
+    assert_eq!(found(Position::Step, json!({}), own.clone()), ["!harness-stdin-in-container with.stdin"]);
+    assert_eq!(found(Position::Handler, json!({}), own), ["?harness-stdin-in-container with.stdin"]);
+    assert_eq!(found(Position::Step, root.clone(), inherited), ["?harness-stdin-in-container with.stdin"]);
     let script =
         json!({"type": "harness", "command": "P", "script": "s", "container": "box", "config": {"provider": "claude"}});
-    assert_eq!(found(Position::Step, json!({}), script), ["!stdin-in-container script"]);
+    assert_eq!(found(Position::Step, json!({}), script), ["!harness-stdin-in-container script"]);
     let empty = json!({"provider": "claude", "prompt": "P", "stdin": " "});
     assert_eq!(in_document(root, empty), [""; 0]);
 }
@@ -179,31 +188,31 @@ fn a_prompt_on_stdin_needs_the_host() {
     let with = json!({"provider": "claude", "prompt": "P", "fallback": [{"provider": "r"}]});
     assert_eq!(in_document(document.clone(), with.clone()), [""; 0]);
     let step = json!({"action": "harness.run", "container": "box", "with": with});
-    assert_eq!(found(Position::Step, document, step), ["?stdin-mode-in-container with.fallback[0].provider"]);
+    assert_eq!(found(Position::Step, document, step), ["?harness-prompt-mode-in-container with.fallback[0].provider"]);
 }
 
 #[test]
 fn the_in_process_agent() {
     assert_eq!(
         with(json!({"provider": "builtin", "prompt": "P", "model": "m"})),
-        ["~builtin-not-runnable with.provider"]
+        ["~harness-builtin-not-runnable with.provider"]
     );
     let step =
         json!({"action": "harness.run", "container": {"image": "i"}, "with": {"provider": "builtin", "prompt": "P"}});
-    assert_eq!(found(Position::Step, json!({}), step), ["!builtin-in-container with.provider"]);
+    assert_eq!(found(Position::Step, json!({}), step), ["!harness-builtin-in-container with.provider"]);
     let options = json!({"provider": "builtin", "prompt": "P", "bare": true, "model": "4", "max-iterations": 0, "soul": null,
         "skills": ["a", 1], "memory": {"on": true}, "web_search": {"user_location": {"city": "X"}, "max_uses": "3"},
         "tools": {"bash_policy": {"rules": [{"pattern": "x"}]}}, "safe_mode": "${params.S}"});
     assert_eq!(
         with(options),
         [
-            "~builtin-not-runnable with.provider",
-            "!builtin-unknown-field with.bare",
-            "!builtin-field-type with.max-iterations",
-            "!builtin-field-type with.memory.on",
-            "!builtin-field-type with.model",
-            "!builtin-field-type with.skills[1]",
-            "!builtin-field-type with.tools.bash_policy.rules[0]",
+            "~harness-builtin-not-runnable with.provider",
+            "!harness-builtin-option with.bare",
+            "!harness-builtin-option with.max-iterations",
+            "!harness-builtin-option with.memory.on",
+            "!harness-builtin-option with.model",
+            "!harness-builtin-option with.skills[1]",
+            "!harness-builtin-option with.tools.bash_policy.rules[0]",
         ]
     );
 }
@@ -211,22 +220,22 @@ fn the_in_process_agent() {
 #[test]
 fn managed_sessions_need_a_server() {
     let managed = |value: Value| with(json!({"provider": "opencode", "prompt": "P", "managed": value}));
-    assert_eq!(managed(json!(true)), ["?managed-no-host with.managed"]);
-    assert_eq!(managed(json!("true")), ["?managed-no-host with.managed"]);
-    assert_eq!(managed(json!("maybe")), ["?managed-type with.managed"]);
+    assert_eq!(managed(json!(true)), ["?harness-managed-session with.managed"]);
+    assert_eq!(managed(json!("true")), ["?harness-managed-session with.managed"]);
+    assert_eq!(managed(json!("maybe")), ["?harness-managed-session with.managed"]);
     for fine in [json!(false), json!("false"), json!(null), json!("${params.M}")] {
         assert_eq!(managed(fine), [""; 0]);
     }
     let option =
         |key: &str, value: Value| with(json!({"provider": "opencode", "prompt": "P", "managed": true, key: value}));
-    assert_eq!(option("pure", json!(true)), ["?managed-option with.pure"]);
-    assert_eq!(option("format", json!("json")), ["?managed-format with.format"]);
+    assert_eq!(option("pure", json!(true)), ["?harness-managed-session with.pure"]);
+    assert_eq!(option("format", json!("json")), ["?harness-managed-session with.format"]);
     let fallback =
         json!({"provider": "claude", "prompt": "P", "fallback": [{"provider": "opencode", "managed": true}]});
-    assert_eq!(with(fallback), ["managed-no-host with.fallback[0].managed"]);
+    assert_eq!(with(fallback), ["harness-managed-session with.fallback[0].managed"]);
     assert_eq!(
         with(json!({"provider": "claude", "prompt": "P", "managed": true})),
-        ["reserved-key-as-flag with.managed"]
+        ["harness-reserved-key with.managed"]
     );
 }
 
@@ -237,28 +246,28 @@ fn containers_of_agents() {
             "with": {"provider": "claude", "prompt": "P"}});
         found(Position::Step, json!({"container": {"image": "i", "name": "n", "shell": "sh"}}), step)
     };
-    assert_eq!(container(json!({"image": "i", "name": "box"})), ["?container-name-image-mode container.name"]);
-    assert_eq!(container(json!({"exec": "box", "shell": ["sh", "-c"]})), ["container-shell-wraps container.shell"]);
-    assert_eq!(container(json!({"image": "i", "shell": ["sh", "-c"]})), ["container-shell-ignored container.shell"]);
-    assert_eq!(container(json!(null)), ["step-working-dir-ignored working_dir"]);
+    assert_eq!(container(json!({"image": "i", "name": "box"})), ["?harness-container-name container.name"]);
+    assert_eq!(container(json!({"exec": "box", "shell": ["sh", "-c"]})), ["harness-container-shell container.shell"]);
+    assert_eq!(container(json!({"image": "i", "shell": ["sh", "-c"]})), ["harness-container-shell container.shell"]);
+    assert_eq!(container(json!(null)), ["harness-working-dir-ignored working_dir"]);
 }
 
 #[test]
 fn values_that_reach_the_command_line_otherwise() {
     let option = |value: Value| with(json!({"provider": "claude", "prompt": "P", "k": value}));
-    assert_eq!(option(json!({"a": 1})), ["flag-value-ignored with.k"]);
-    assert_eq!(option(json!(null)), ["flag-value-ignored with.k"]);
-    assert_eq!(option(json!("1.0")), ["flag-number-reformatted with.k"]);
-    assert_eq!(option(json!("10 # ten")), ["flag-number-reformatted with.k"]);
-    assert_eq!(option(json!(5.0)), ["flag-number-reformatted with.k"]);
-    assert_eq!(option(json!(["a", "007"])), ["flag-number-reformatted with.k[1]"]);
+    assert_eq!(option(json!({"a": 1})), ["harness-option-ignored with.k"]);
+    assert_eq!(option(json!(null)), ["harness-option-ignored with.k"]);
+    assert_eq!(option(json!("1.0")), ["harness-option-reformatted with.k"]);
+    assert_eq!(option(json!("10 # ten")), ["harness-option-reformatted with.k"]);
+    assert_eq!(option(json!(5.0)), ["harness-option-reformatted with.k"]);
+    assert_eq!(option(json!(["a", "007"])), ["harness-option-reformatted with.k[1]"]);
     assert_eq!(
         option(json!([null, {"a": 1}, [1], 1e6])),
         [
-            "list-item-format with.k[0]",
-            "list-item-format with.k[1]",
-            "list-item-format with.k[2]",
-            "list-item-format with.k[3]"
+            "harness-option-reformatted with.k[0]",
+            "harness-option-reformatted with.k[1]",
+            "harness-option-reformatted with.k[2]",
+            "harness-option-reformatted with.k[3]"
         ]
     );
     for plain in [json!("10"), json!("true"), json!("1e3"), json!("${params.N}.0"), json!(0.5), json!(1), json!([])] {
@@ -269,11 +278,14 @@ fn values_that_reach_the_command_line_otherwise() {
 #[test]
 fn two_spellings_of_one_option() {
     let twice = |provider: &str| json!({"provider": provider, "prompt": "P", "max_turns": 3, "max-turns": 5});
-    assert_eq!(with(twice("claude")), ["flag-alias-duplicate with.max_turns"]);
+    assert_eq!(with(twice("claude")), ["harness-option-duplicate with.max_turns"]);
     let bot = json!({"harnesses": {"bot": {"binary": "b"}}});
     assert_eq!(in_document(bot, twice("bot")), [""; 0]);
     let templated = json!({"harness": {"provider": "${params.P}", "max-turns": 1}});
-    assert_eq!(in_document(templated, json!({"prompt": "P", "max_turns": 3})), ["flag-alias-duplicate with.max_turns"]);
+    assert_eq!(
+        in_document(templated, json!({"prompt": "P", "max_turns": 3})),
+        ["harness-option-duplicate with.max_turns"]
+    );
     let literal = json!({"harness": {"provider": "claude", "max-turns": 1}});
     assert_eq!(in_document(literal, json!({"prompt": "P", "max_turns": 3})), [""; 0]);
 }
@@ -282,13 +294,13 @@ fn two_spellings_of_one_option() {
 fn defaults_for_another_cli() {
     let document = json!({"harness": {"provider": "claude", "model": "sonnet", "bare": true, "quiet": false}});
     let leak = in_document(document.clone(), json!({"prompt": "P", "provider": "codex"}));
-    assert_eq!(leak, ["defaults-leak with.provider"]);
+    assert_eq!(leak, ["harness-defaults-leak with.provider"]);
     assert_eq!(in_document(document, json!({"prompt": "P", "provider": "codex", "model": "x", "bare": null})), [""; 0]);
 }
 
 #[test]
 fn prompts_that_need_a_second_look() {
-    assert_eq!(with(json!({"provider": "claude", "prompt": "-n now"})), ["prompt-leading-dash with.prompt"]);
+    assert_eq!(with(json!({"provider": "claude", "prompt": "-n now"})), ["harness-prompt-dash with.prompt"]);
     let document = json!({"secrets": [{"name": "TOK", "provider": "env", "key": "T"}]});
     let with =
         json!({"provider": "claude", "prompt": "token ${env.TOK}", "key": ["${env.TOK}"], "other": "${env.X} $TOK"});
@@ -298,7 +310,7 @@ fn prompts_that_need_a_second_look() {
 #[test]
 fn fallback_prompts_are_flags() {
     let with_fallback = json!({"provider": "claude", "prompt": "P", "fallback": [{"provider": "pi", "stdin": "x"}]});
-    assert_eq!(with(with_fallback), ["reserved-key-as-flag with.fallback[0].stdin"]);
+    assert_eq!(with(with_fallback), ["harness-reserved-key with.fallback[0].stdin"]);
 }
 
 #[test]
@@ -306,6 +318,6 @@ fn definitions_nobody_names() {
     let (root, _) = Root::read(json!({"harnesses": {"a": {"binary": "b"}, "b": {"binary": "b"}}}).as_object().unwrap());
     let unused =
         |used: &[&str]| unused_definitions(&root, &used.iter().copied().collect()).iter().map(line).collect::<Vec<_>>();
-    assert_eq!(unused(&["a", "claude"]), ["definition-unused harnesses.b"]);
+    assert_eq!(unused(&["a", "claude"]), ["harness-definition-unused harnesses.b"]);
     assert_eq!(unused(&["${params.P}"]), [""; 0]);
 }
