@@ -20,6 +20,10 @@ pub mod dynamic;
 pub mod env;
 pub mod dotenv;
 pub mod outputs;
+pub mod consts;
+pub mod secrets;
+pub mod masker;
+pub mod items;
 
 pub use context::{Context, ContextField};
 pub use problem::{At, Problem, Segment};

@@ -199,6 +199,11 @@ impl RunScope {
         scope
     }
 
+    /// The value of a name in the layers of some kinds.
+    pub fn declared_in(&self, kinds: &[LayerKind], name: &str) -> Option<&str> {
+        self.layers.iter().rev().filter(|layer| kinds.contains(&layer.kind)).find_map(|layer| layer.get(name))
+    }
+
     /// Every variable a process of this scope gets, each name once, in order of first definition.
     pub fn process_env(&self) -> Vec<(String, String)> {
         self.variables(|_| true)
