@@ -1,6 +1,7 @@
 //! The command line: what was typed, and how the process ends.
 
 mod check;
+mod lsp;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ enum Command {
     Check(CheckArgs),
     /// Accept or refuse one file as `dagu validate` does
     Validate(ValidateArgs),
+    /// Serve an editor over standard input and output
+    Lsp,
     /// Explain a rule
     Explain(ExplainArgs),
 }
@@ -97,6 +100,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
     match cli.command {
         Command::Check(arguments) => check::check(&arguments),
         Command::Validate(arguments) => check::validate(&arguments),
+        Command::Lsp => lsp::lsp(),
         Command::Explain(arguments) => check::explain(&arguments),
     }
 }

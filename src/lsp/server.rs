@@ -1,0 +1,170 @@
+//! The requests of the protocol, each a few lines: convert, call, convert.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tower_lsp::jsonrpc::Result;
+use tower_lsp::ls_types::*;
+use tower_lsp::{Client, LanguageServer};
+
+use super::checks;
+use super::from_proto::{self, Session};
+use super::state::{Snapshot, State};
+use super::to_proto::{self, Writer};
+use crate::ide;
+
+pub(super) const RUN_STEP: &str = "saddler.runStep";
+pub(super) const RUN_DAG: &str = "saddler.runDag";
+
+pub(super) struct Server {
+    shared: Arc<Shared>,
+}
+
+/// What handlers and tasks have in common.
+pub(super) struct Shared {
+    pub client: Client,
+    pub state: State,
+    /// Held while diagnostics are looked up and sent.
+    pub publishing: tokio::sync::Mutex<()>,
+    session: OnceLock<Session>,
+    shut_down: AtomicBool,
+}
+
+impl Shared {
+    /// What was agreed on in `initialize`; tower-lsp lets no other request pass before it.
+    pub fn session(&self) -> Session {
+        self.session.get().copied().unwrap_or_default()
+    }
+
+    pub fn was_shut_down(&self) -> bool {
+        self.shut_down.load(Ordering::Relaxed)
+    }
+
+    /// Computes on a thread that may take its time. `None` when it panicked, which is logged: in place of its answer
+    /// the client gets none.
+    pub async fn compute<T: Send + 'static>(&self, what: &str, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(answer) => Some(answer),
+            Err(failure) => {
+                tracing::error!("{what} failed: {failure}");
+                let message =
+                    format!("saddler: {what} failed; this is a mistake in saddler, which goes on without: {failure}");
+                self.client.log_message(MessageType::ERROR, message).await;
+                None
+            }
+        }
+    }
+
+    /// An answer made from the text as it stands; `None` when the document is not open.
+    async fn answer<T: Send + 'static>(
+        &self,
+        what: &str,
+        uri: &Uri,
+        work: impl FnOnce(&Snapshot, Writer<'_>) -> T + Send + 'static,
+    ) -> Option<T> {
+        let snapshot = self.state.get(uri)?;
+        let session = self.session();
+        self.compute(what, move || work(&snapshot, Writer { snapshot: &snapshot, session })).await
+    }
+}
+
+impl Server {
+    pub fn new(client: Client) -> Self {
+        let shared = Shared {
+            client,
+            state: State::default(),
+            publishing: tokio::sync::Mutex::default(),
+            session: OnceLock::new(),
+            shut_down: AtomicBool::new(false),
+        };
+        Server { shared: Arc::new(shared) }
+    }
+
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+}
+
+impl LanguageServer for Server {
+    async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
+        let session = *self.shared.session.get_or_init(|| from_proto::session(&params));
+        Ok(InitializeResult {
+            capabilities: ServerCapabilities {
+                position_encoding: Some(to_proto::encoding(session.encoding)),
+                text_document_sync: Some(TextDocumentSyncCapability::Options(TextDocumentSyncOptions {
+                    open_close: Some(true),
+                    change: Some(TextDocumentSyncKind::INCREMENTAL),
+                    ..TextDocumentSyncOptions::default()
+                })),
+                document_symbol_provider: Some(OneOf::Left(true)),
+                code_action_provider: Some(CodeActionProviderCapability::Simple(true)),
+                ..ServerCapabilities::default()
+            },
+            server_info: Some(ServerInfo {
+                name: "saddler".to_owned(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            }),
+            offset_encoding: None,
+        })
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        self.shared.shut_down.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn did_open(&self, params: DidOpenTextDocumentParams) {
+        let TextDocumentItem { uri, version, text, .. } = params.text_document;
+        let path = from_proto::path(&uri);
+        let snapshot = self.shared.state.open(uri, path, version, &text);
+        checks::after_opening(&self.shared, snapshot);
+    }
+
+    async fn did_change(&self, params: DidChangeTextDocumentParams) {
+        let VersionedTextDocumentIdentifier { uri, version } = params.text_document;
+        let encoding = self.shared.session().encoding;
+        let edit = |text: &str| from_proto::changed(text, params.content_changes, encoding);
+        match self.shared.state.change(&uri, version, edit) {
+            Some(snapshot) => checks::after_change(&self.shared, snapshot),
+            None => tracing::warn!("a change to `{}`, which is not open", uri.as_str()),
+        }
+    }
+
+    async fn did_close(&self, params: DidCloseTextDocumentParams) {
+        let uri = params.text_document.uri;
+        self.shared.state.close(&uri);
+        checks::after_closing(&self.shared, uri);
+    }
+
+    async fn document_symbol(&self, params: DocumentSymbolParams) -> Result<Option<DocumentSymbolResponse>> {
+        let symbols = self.shared.answer("the outline", &params.text_document.uri, |snapshot, writer| {
+            let symbols = ide::symbols::symbols(snapshot.document());
+            DocumentSymbolResponse::Nested(symbols.iter().map(|symbol| writer.symbol(symbol)).collect())
+        });
+        Ok(symbols.await)
+    }
+
+    async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
+        let actions = self.shared.answer("looking for actions", &params.text_document.uri, move |snapshot, writer| {
+            let document = snapshot.document();
+            let span = from_proto::span(&document.text, &document.lines, params.range, writer.session.encoding);
+            let actions = ide::actions::actions(document, snapshot.diagnostics(), span);
+            let actions = actions.iter().filter_map(|action| writer.action(action));
+            actions.filter(|action| wanted(action, params.context.only.as_deref())).collect()
+        });
+        Ok(actions.await)
+    }
+}
+
+/// Clients may ask for some kinds only, and mean what lies below them too. Running things is of no kind: editors hide
+/// the kinds that come close (`source`) from their menus.
+fn wanted(action: &CodeActionOrCommand, only: Option<&[CodeActionKind]>) -> bool {
+    let Some(only) = only else { return true };
+    let kind = match action {
+        CodeActionOrCommand::CodeAction(action) => action.kind.as_ref().map_or("", CodeActionKind::as_str),
+        CodeActionOrCommand::Command(_) => "",
+    };
+    only.iter().map(CodeActionKind::as_str).any(|asked| {
+        asked.is_empty() || kind.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}
