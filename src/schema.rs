@@ -8,6 +8,11 @@
 //!
 //! Surprising: a validator only finds the place of a mistake. What the message says comes from the table.
 
+pub mod explain;
 pub mod fault;
 pub mod fields;
 pub mod formats;
+pub mod generate;
+pub mod node;
+pub mod validators;
+pub mod words;
