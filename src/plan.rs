@@ -3,11 +3,13 @@
 //! Plans are made before anything starts and are not changed by a run. Making one finds cycles and unknown
 //! dependencies; what the steps do and whether they can is the runner's business.
 
+mod lower;
 mod spec;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+pub use lower::{LowerError, lower};
 pub use spec::*;
 
 /// Position of a node in its plan; nodes stand in the order of the file.
@@ -168,8 +170,7 @@ fn order_shared_container(dag: &DagSpec, edges: &mut [Vec<usize>]) {
     if dag.container.is_none() || dag.steps.iter().any(|step| step.depends.as_ref().is_some_and(|d| !d.is_empty())) {
         return;
     }
-    for agent in 0..dag.steps.len() {
-        let step = &dag.steps[agent];
+    for (agent, step) in dag.steps.iter().enumerate() {
         if step.is_agent() && step.uses_root_container() && step.depends.is_none() {
             edges[agent].extend((0..agent).filter(|&i| !dag.steps[i].is_agent() && dag.steps[i].uses_root_container()));
         }

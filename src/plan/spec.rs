@@ -16,6 +16,8 @@ pub struct DagSpec {
     /// Absolute path of the file the document was written in; `None` for text that has no file.
     pub file: Option<PathBuf>,
     pub order: Order,
+    /// `type: build`: files decide what is run again.
+    pub is_build: bool,
     pub working_dir: Option<String>,
     pub shell: Option<ShellSpec>,
     pub preconditions: Vec<Precondition>,
@@ -87,9 +89,12 @@ pub struct StepSpec {
     pub stderr: Option<Redirect>,
     pub output: Option<OutputSpec>,
     pub outputs: Vec<DeclaredOutput>,
+    pub inputs: Vec<DeclaredInput>,
     pub stdout_outputs: Option<Value>,
     pub output_schema: Option<Value>,
     pub container: Option<Value>,
+    /// Somebody has to approve after the step succeeded.
+    pub approval: bool,
 }
 
 /// What a step does.
@@ -237,6 +242,29 @@ pub struct DeclaredOutput {
     pub path: Option<String>,
 }
 
+/// A file a step reads (`type: build`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredInput {
+    pub name: String,
+    pub path: String,
+}
+
+impl Work {
+    /// First part of the made-up name of a step of this kind, before its number.
+    pub fn name_prefix(&self) -> &str {
+        match self {
+            Self::Commands(_) | Self::Exec { .. } => "cmd",
+            Self::Script { .. } => "script",
+            Self::Harness { .. } => "harness",
+            Self::DockerRun { .. } | Self::ContainerDefault => "docker",
+            Self::DagRun { parallel: Some(_), .. } => "parallel",
+            Self::DagRun { .. } => "dag",
+            Self::Foreach { .. } => "foreach",
+            Self::Action { name, .. } => name.split('.').next().unwrap_or(name),
+        }
+    }
+}
+
 impl StepSpec {
     /// A step that does `work` and has no other key; its name is its id.
     pub fn new(id: &str, work: Work) -> Self {
@@ -262,9 +290,11 @@ impl StepSpec {
             stderr: None,
             output: None,
             outputs: Vec::new(),
+            inputs: Vec::new(),
             stdout_outputs: None,
             output_schema: None,
             container: None,
+            approval: false,
         }
     }
 
@@ -288,6 +318,7 @@ impl Default for DagSpec {
             name: String::new(),
             file: None,
             order: Order::Graph,
+            is_build: false,
             working_dir: None,
             shell: None,
             preconditions: Vec::new(),
