@@ -1,7 +1,7 @@
 //! Decides what runs next and what has become of everything: the one place with the state of a run.
 //!
 //! It starts nothing, waits for nothing and does no I/O, so every rule of scheduling and status can be tested by calling
-//! its methods. The driver asks [`Dispatcher::next`] for work, does it, and reports back.
+//! its methods. The driver asks [`Dispatcher::next_start`] for work, does it, and reports back.
 //!
 //! A failure is kept with the node it happened to, never in one shared "last error": a later success elsewhere cannot
 //! make the run forget it (in Dagu it can).
@@ -21,13 +21,16 @@ pub struct Verdict {
     pub error: Option<String>,
     /// A failure that the step's own `continue_on` allows for; dependents may run.
     pub continues: bool,
+    /// True when the failure, allowed for, does not make the whole run a failure. A timeout that `mark_success` was
+    /// to hide does, although dependents run.
+    pub excused: bool,
     /// The step's precondition could not be evaluated: nothing new is started.
     pub cancels_run: bool,
 }
 
 impl Verdict {
     pub fn of(status: StepStatus) -> Self {
-        Self { status, error: None, continues: false, cancels_run: false }
+        Self { status, error: None, continues: false, excused: false, cancels_run: false }
     }
 }
 
@@ -77,11 +80,12 @@ struct State {
     status: StepStatus,
     error: Option<String>,
     continues: bool,
+    excused: bool,
 }
 
 impl Dispatcher {
     pub fn new(plan: Arc<Plan>) -> Self {
-        let state = State { status: StepStatus::NotStarted, error: None, continues: false };
+        let state = State { status: StepStatus::NotStarted, error: None, continues: false, excused: false };
         let states = vec![state; plan.nodes.len()];
         let ready = (0..plan.nodes.len()).filter(|&node| plan.nodes[node].waits_for.is_empty()).collect();
         Self {
@@ -111,14 +115,16 @@ impl Dispatcher {
     }
 
     /// Takes the next step off the queue; it counts as running from now on.
-    pub fn next(&mut self) -> Next {
+    pub fn next_start(&mut self) -> Next {
         let limit = self.plan.dag.max_active_steps;
-        if !self.is_closed() && (limit == 0 || self.running < limit) {
-            if let Some(node) = self.ready.pop_front() {
-                self.states[node].status = StepStatus::Running;
-                self.running += 1;
-                return Next::Start(node);
-            }
+        let has_slot = limit == 0 || self.running < limit;
+        if !self.is_closed()
+            && has_slot
+            && let Some(node) = self.ready.pop_front()
+        {
+            self.states[node].status = StepStatus::Running;
+            self.running += 1;
+            return Next::Start(node);
         }
         if self.running > 0 { Next::Wait } else { Next::Done }
     }
@@ -128,7 +134,12 @@ impl Dispatcher {
         debug_assert_eq!(self.states[node].status, StepStatus::Running, "only running nodes finish");
         self.running -= 1;
         self.canceled |= verdict.cancels_run;
-        self.states[node] = State { status: verdict.status, error: verdict.error, continues: verdict.continues };
+        self.states[node] = State {
+            status: verdict.status,
+            error: verdict.error,
+            continues: verdict.continues,
+            excused: verdict.excused,
+        };
         let mut settled = Vec::new();
         // After a stop or a cancel nothing is started any more, and what was not reached stays untouched.
         if !self.canceled {
@@ -158,9 +169,9 @@ impl Dispatcher {
         }
     }
 
-    /// What the steps a node waits for mean for it; the first one that stands in the way decides.
+    /// What the steps a node waits for mean for it; the first one that stands in the way decides, even if all it
+    /// means is to wait.
     fn look(&self, node: NodeIndex) -> Look {
-        let mut waits = false;
         for &wanted in &self.plan.nodes[node].waits_for {
             let state = &self.states[wanted];
             match state.status {
@@ -172,11 +183,11 @@ impl Dispatcher {
                 StepStatus::Aborted => return Look::Never(StepStatus::Aborted, None),
                 StepStatus::Rejected => return Look::Never(StepStatus::Aborted, Some("upstream rejected")),
                 StepStatus::NotStarted | StepStatus::Running | StepStatus::Retrying | StepStatus::Waiting => {
-                    waits = true;
+                    return Look::Waits;
                 }
             }
         }
-        if waits { Look::Waits } else { Look::Ready }
+        Look::Ready
     }
 
     /// Somebody asked for the end. Steps that have not started stay as they are.
@@ -287,7 +298,7 @@ impl Dispatcher {
     fn is_partial(&self) -> bool {
         let failed = |state: &&State| state.status == StepStatus::Failed;
         let partial = |state: &State| state.status == StepStatus::PartiallySucceeded;
-        self.states.iter().filter(failed).all(|state| state.continues)
+        self.states.iter().filter(failed).all(|state| state.excused)
             && self.states.iter().any(|state| state.status.is_success())
             && self.states.iter().any(|state| failed(&state) || partial(state))
             && !self.timed_out
@@ -329,12 +340,17 @@ mod tests {
     }
 
     fn failed(continues: bool) -> Verdict {
-        Verdict { error: Some("exit status 1".into()), continues, ..Verdict::of(StepStatus::Failed) }
+        Verdict {
+            error: Some("exit status 1".into()),
+            continues,
+            excused: continues,
+            ..Verdict::of(StepStatus::Failed)
+        }
     }
 
     /// Starts whatever may start; answers with the nodes.
     fn starts(dispatcher: &mut Dispatcher) -> Vec<NodeIndex> {
-        std::iter::from_fn(|| match dispatcher.next() {
+        std::iter::from_fn(|| match dispatcher.next_start() {
             Next::Start(node) => Some(node),
             _ => None,
         })
@@ -354,9 +370,9 @@ mod tests {
                 Settled { node: 2, status: StepStatus::Aborted, error: None },
             ]
         );
-        assert_eq!(dispatcher.next(), Next::Wait);
+        assert_eq!(dispatcher.next_start(), Next::Wait);
         dispatcher.finished(3, Verdict::of(StepStatus::Succeeded));
-        assert_eq!(dispatcher.next(), Next::Done);
+        assert_eq!(dispatcher.next_start(), Next::Done);
         assert_eq!(dispatcher.run_status(), RunStatus::Failed);
         assert_eq!(dispatcher.closing_handlers(), [StepRole::OnFailure, StepRole::OnExit]);
     }
@@ -385,10 +401,9 @@ mod tests {
         for (depends, expected) in [(["f", "s"], StepStatus::Aborted), (["s", "f"], StepStatus::Skipped)] {
             let mut dispatcher = dispatcher(vec![step("f", &[]), step("s", &[]), step("x", &depends)], 0);
             starts(&mut dispatcher);
-            // Settled as soon as one of the two stands in the way, so both end before the look.
-            dispatcher.states[1].status = StepStatus::Skipped;
-            let settled = dispatcher.finished(0, failed(false));
-            assert_eq!(settled[0].status, expected);
+            let mut settled = dispatcher.finished(1, Verdict::of(StepStatus::Skipped));
+            settled.extend(dispatcher.finished(0, failed(false)));
+            assert_eq!(settled.iter().map(|settled| settled.status).collect::<Vec<_>>(), [expected]);
         }
     }
 
@@ -455,7 +470,7 @@ mod tests {
     fn unmet_conditions_abort_and_broken_ones_fail() {
         let mut unmet = dispatcher(vec![step("a", &[])], 0);
         unmet.gate(Gate::Unmet);
-        assert_eq!((unmet.next(), unmet.run_status(), unmet.error()), (Next::Done, RunStatus::Aborted, None));
+        assert_eq!((unmet.next_start(), unmet.run_status(), unmet.error()), (Next::Done, RunStatus::Aborted, None));
         let mut broken = dispatcher(vec![step("a", &[])], 0);
         broken.gate(Gate::Error("no".into()));
         assert_eq!((broken.run_status(), broken.error()), (RunStatus::Failed, Some("no")));
@@ -471,7 +486,7 @@ mod tests {
 
         let mut init = dispatcher(vec![step("a", &[])], 0);
         init.handler_finished(StepRole::OnInit, failed(false));
-        assert_eq!((init.next(), init.run_status()), (Next::Done, RunStatus::Aborted));
+        assert_eq!((init.next_start(), init.run_status()), (Next::Done, RunStatus::Aborted));
         assert!(init.error().is_some());
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::{Map, Value};
 
 use super::status::{RunStatus, StepStatus};
@@ -117,10 +118,14 @@ pub struct RunSummary {
     /// The first failure nobody allowed for, masked. The process exit code is 1 exactly when there is one.
     pub error: Option<String>,
     pub stop: Option<StopReason>,
+    /// The signal that was passed on to the steps, for a stop that was requested.
+    pub stop_signal: Option<Signal>,
     /// Steps in the order of the file, then handlers in the order of their running.
     pub steps: Vec<StepResult>,
     /// What the run as a whole collected (`outputs.json` in Dagu).
     pub outputs: Map<String, Value>,
+    /// Where the record of the run belongs; see `report::run_report`.
+    pub record: PathBuf,
     pub duration: Duration,
 }
 

@@ -124,10 +124,12 @@ impl StopToken {
     pub async fn stopped(&self) -> StopCause {
         let mut state = self.state.clone();
         let asked = async {
-            match state.wait_for(|state| state.cause.is_some()).await {
-                Ok(state) => state.cause.unwrap_or(StopCause::RunTimedOut),
+            // The guard of the channel must not be held across the other wait.
+            let cause = state.wait_for(|state| state.cause.is_some()).await.ok().and_then(|state| state.cause);
+            match cause {
+                Some(cause) => cause,
                 // The source is gone, so nobody is left who could ask.
-                Err(_) => std::future::pending().await,
+                None => std::future::pending().await,
             }
         };
         let late = async {
