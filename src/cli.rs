@@ -2,12 +2,15 @@
 
 mod check;
 mod lsp;
+mod run;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use run::{RunArgs, RunFormat, StartArgs, StartOptions};
 
 /// How a command ended. [`ExitCode`] is its only other form; nothing but `main` ends the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,10 @@ enum Command {
     Validate(ValidateArgs),
     /// Serve an editor over standard input and output
     Lsp,
+    /// Run a workflow
+    Run(RunArgs),
+    /// Run one file as `dagu start` does
+    Start(StartArgs),
     /// Explain a rule
     Explain(ExplainArgs),
 }
@@ -101,6 +108,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Command::Check(arguments) => check::check(&arguments),
         Command::Validate(arguments) => check::validate(&arguments),
         Command::Lsp => lsp::lsp(),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Start(arguments) => run::start(&arguments),
         Command::Explain(arguments) => check::explain(&arguments),
     }
 }
