@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# VS Code as a browser sees it, and a browser: code-server (a real workbench and extension host), playwright-core and
+# Chromium. Prints the folder that holds them: bin/node, bin/chromium and node_modules.
+#
+# VS Code itself and Playwright's browsers are downloads from elsewhere; these parts come from npm and Debian alone. The
+# native modules of code-server are built here, which takes about two minutes, once.
+. "$(dirname "$0")/lib.sh"
+
+version=4.100.3
+playwright=1.65.1
+# code-server refuses any other major version of Node.
+node_major=20
+home=$SADDLER_CACHE/vscode-$version
+
+node_is_right() { have node && [ "$(node --version | sed 's/^v\([0-9]*\).*/\1/')" = "$node_major" ] && [ -e /usr/include/node/node.h ]; }
+
+# A Node of the right version with its headers, as $home/bin/node and $home/node.
+bring_node() {
+  mkdir -p "$home/bin"
+  if node_is_right; then
+    ln -sfn /usr "$home/node"
+  else
+    local arch
+    case $(uname -m) in
+      x86_64) arch=x64 ;;
+      aarch64) arch=arm64 ;;
+      *) die "no Node $node_major for $(uname -m) on npm; install Node $node_major with its headers" ;;
+    esac
+    npm install --prefix "$home/node-package" --no-save --ignore-scripts "node-linux-$arch@$node_major"
+    ln -sfn "$home/node-package/node_modules/node-linux-$arch" "$home/node"
+  fi
+  ln -sfn "$home/node/bin/node" "$home/bin/node"
+}
+
+install_code_server() {
+  export PATH="$home/bin:$PATH"
+  # npm 11 no longer hands its own `nodedir` to builds.
+  export npm_config_nodedir=$home/node
+  export npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false
+  cd "$home"
+  echo '{"private": true}' >package.json
+  npm install --ignore-scripts "code-server@$version" "playwright-core@$playwright"
+  (cd node_modules/argon2 && ../.bin/node-pre-gyp install --build-from-source)
+  cd node_modules/code-server/lib/vscode
+  npm install --ignore-scripts --omit=dev
+  mkdir -p node_modules/@vscode/ripgrep/bin
+  ln -sfn "$(command -v rg)" node_modules/@vscode/ripgrep/bin/rg
+  # The post-install step of node-pty fails outside its own repository; its module is built by then.
+  npm rebuild @vscode/spdlog kerberos native-watchdog @parcel/watcher node-pty \
+    || [ -e node_modules/node-pty/build/Release/pty.node ]
+  ln -sfn node_modules node_modules.asar
+  cd extensions
+  npm install --ignore-scripts --omit=dev
+}
+
+check_code_server() { "$home/bin/node" "$home/node_modules/code-server/out/node/entry.js" --version; }
+
+# Ubuntu's `chromium` is a shell around a snap; there Debian's is unpacked in the cache and started in that root.
+bring_chromium() {
+  local found
+  found=$(command -v chromium || command -v google-chrome || true)
+  if [ -n "$found" ] && [ "$(readlink -f "$found")" != /usr/bin/snap ]; then
+    ln -sfn "$found" "$home/bin/chromium"
+    return
+  fi
+  local root=$SADDLER_CACHE/chromium-trixie options=(--variant=minbase --include=chromium,fonts-dejavu-core)
+  if [ ! -e "$root/complete" ]; then
+    rm -rf "$root"
+    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || options+=(--no-check-gpg)
+    local script=/usr/share/debootstrap/scripts/trixie
+    [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
+    debootstrap "${options[@]}" trixie "$root" "${SADDLER_DEBIAN_MIRROR:-http://deb.debian.org/debian}" "$script"
+    rm -rf "$root"/var/cache/apt/archives/*.deb
+    touch "$root/complete"
+  fi
+  # The mounts live and die with the browser: they are in a namespace of its own.
+  cat >"$home/bin/chromium" <<STARTER
+#!/bin/sh
+exec unshare --mount sh -c '
+  for folder in proc sys dev tmp; do mount --rbind "/\$folder" "$root/\$folder" || exit 1; done
+  exec chroot "$root" chromium "\$@"' chromium "\$@"
+STARTER
+  chmod +x "$home/bin/chromium"
+}
+
+check_chromium() { "$home/bin/chromium" --version --no-sandbox; }
+
+if [ ! -e "$home/complete" ]; then
+  packages=(g++ make python3 pkg-config libkrb5-dev libsecret-1-dev libx11-dev libxkbfile-dev ripgrep ca-certificates)
+  have npm || packages+=(nodejs npm)
+  if ! have chromium && ! have google-chrome; then
+    refresh_packages
+    if apt_offers chromium; then packages+=(chromium fonts-dejavu-core); else packages+=(debootstrap); fi
+  fi
+  need_packages "${packages[@]}"
+  step "bring Node $node_major" bring_node
+  step "build code-server $version" install_code_server
+  step "bring Chromium" bring_chromium
+  step "start code-server once" check_code_server
+  step "start Chromium once" check_chromium
+  touch "$home/complete"
+fi
+say "vscode: code-server $version in $home"
+echo "$home"
