@@ -72,9 +72,9 @@ local function containers()
 end
 
 local function journey()
-  local compose = edit('compose.yaml')
+  local other = edit('services.yaml')
   vim.wait(300)
-  claim('other YAML gets no server', not attached(compose))
+  claim('other YAML gets no server', not attached(other))
 
   local broken = edit('stdin-in-container.yaml')
   claim('a workflow gets the server', eventually(function()
