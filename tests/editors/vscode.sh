@@ -12,6 +12,7 @@ artefacts=$(realpath "$4")
 folder=$(mktemp -d)
 server=
 
+# shellcheck disable=SC2317 # The trap calls it.
 finish() {
   [ -z "$server" ] || kill -- "-$server" 2>/dev/null || true
   cp "$folder/code-server.log" "$artefacts/vscode-server.log" 2>/dev/null || true

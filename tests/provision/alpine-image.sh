@@ -25,7 +25,7 @@ make_image() {
   # Podman would file a short name under localhost/, which its own short names still find.
   tar -C "$root" --owner=0 --group=0 --numeric-owner -c . \
     | "$engine" import --change 'ENV PATH=/bin' --change 'CMD ["/bin/sh"]' - "$image"
-  "$engine" run --rm --network none "$image" sh -c 'read -r release </etc/alpine-release && echo "$release"'
+  "$engine" run --rm --network none "$image" cat /etc/alpine-release
 }
 
 if "$engine" image inspect "$image" >/dev/null 2>&1; then

@@ -23,8 +23,7 @@ unpack() {
   local options=(--variant=minbase --include=neovim)
   # Ubuntu brings no keys of Debian's, or not those of a newer suite.
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || options+=(--no-check-gpg)
-  # shellcheck disable=SC2086
-  debootstrap "${options[@]}" "$suite" "$root" ${SADDLER_DEBIAN_MIRROR:-http://deb.debian.org/debian} "$script"
+  debootstrap "${options[@]}" "$suite" "$root" "${SADDLER_DEBIAN_MIRROR:-}" "$script"
   rm -rf "$root"/var/cache/apt/archives/*.deb
   write_starter >"$root/nvim"
   chmod +x "$root/nvim"

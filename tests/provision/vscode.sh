@@ -63,13 +63,14 @@ bring_chromium() {
     ln -sfn "$found" "$home/bin/chromium"
     return
   fi
-  local root=$SADDLER_CACHE/chromium-trixie options=(--variant=minbase --include=chromium,fonts-dejavu-core)
+  local root=$SADDLER_CACHE/chromium-trixie
+  local options=(--variant=minbase '--include=chromium,fonts-dejavu-core')
   if [ ! -e "$root/complete" ]; then
     rm -rf "$root"
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || options+=(--no-check-gpg)
     local script=/usr/share/debootstrap/scripts/trixie
     [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
-    debootstrap "${options[@]}" trixie "$root" "${SADDLER_DEBIAN_MIRROR:-http://deb.debian.org/debian}" "$script"
+    debootstrap "${options[@]}" trixie "$root" "${SADDLER_DEBIAN_MIRROR:-}" "$script"
     rm -rf "$root"/var/cache/apt/archives/*.deb
     touch "$root/complete"
   fi
