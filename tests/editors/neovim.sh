@@ -18,12 +18,17 @@ vim.lsp.log.set_level('debug')
 require('saddler').setup({ cmd = { '$saddler', 'lsp' } })
 LUA
 
+[ -z "$artefacts" ] || artefacts=$(realpath "$artefacts")
 cd "$folder/project"
 status=0
+# What the editor itself has to say goes to stderr, often without a line break.
+# `--foreground` keeps the editor in our process group, so that it ends with us.
 HOME=$folder/home XDG_STATE_HOME=$folder/home/state XDG_CONFIG_HOME=$folder/home/config XDG_DATA_HOME=$folder/home/data \
-  timeout 300 "$nvim" --headless -n -u "$folder/init.lua" -c "luafile $here/neovim/journey.lua" </dev/null || status=$?
-if [ "$status" -ne 0 ] && [ -n "$artefacts" ]; then
-  mkdir -p "$artefacts"
-  cp "$folder/home/state/nvim/lsp.log" "$artefacts/neovim-lsp.log" 2>/dev/null || true
+  timeout --foreground 300 "$nvim" --headless -n -u "$folder/init.lua" -c "luafile $here/neovim/journey.lua" \
+  </dev/null 2>"$folder/messages" || status=$?
+if [ "$status" -ne 0 ]; then
+  sed 's/^/  | /' "$folder/messages"
+  echo
+  [ -z "$artefacts" ] || cp "$folder/home/state/nvim/lsp.log" "$artefacts/neovim-lsp.log" 2>/dev/null || true
 fi
 exit "$status"

@@ -62,6 +62,7 @@ done
 }
 
 status=0
-timeout 600 "$parts/bin/node" "$here/vscode/journey.mjs" "$address/?folder=$folder/project" "$parts" "$artefacts" || status=$?
+# `--foreground` keeps the browser in our process group, so that it ends with us.
+timeout --foreground 600 "$parts/bin/node" "$here/vscode/journey.mjs" "$address/?folder=$folder/project" "$parts" "$artefacts" || status=$?
 [ "$status" -eq 0 ] || find "$folder/data/logs" -path '*saddler*' -name '*.log' -exec cp {} "$artefacts" \; 2>/dev/null || true
 exit "$status"

@@ -16,6 +16,14 @@ local function claim(what, holds, found)
   end
 end
 
+--- A claim without which the rest says nothing.
+local function need(what, holds, found)
+  claim(what, holds, found)
+  if not holds then
+    error(what .. ': not so, and the rest depends on it', 0)
+  end
+end
+
 --- Lets the editor live until the condition holds; its last value either way.
 local function eventually(condition, seconds)
   local value
@@ -74,7 +82,7 @@ local function journey()
   claim('other YAML gets no server', not attached(other))
 
   local broken = edit('stdin-in-container.yaml')
-  claim('a workflow gets the server', eventually(function()
+  need('a workflow gets the server', eventually(function()
     return attached(broken)
   end))
   local line = line_of('stdin:')
@@ -120,7 +128,7 @@ local function journey()
     return attached(wait)
   end)
   vim.cmd.SaddlerRunDag()
-  claim('a whole workflow runs', eventually(function()
+  need('a whole workflow runs', eventually(function()
     return output_has('wait │ waiting')
   end, 60), output_text())
   claim('its container is there', #containers() == 1, containers())

@@ -28,6 +28,14 @@ function claim(what, holds, found) {
   }
 }
 
+/** A claim without which the rest says nothing. */
+function need(what, holds, found) {
+  claim(what, holds, found);
+  if (!holds) {
+    throw new Error(`${what}: not so, and the rest depends on it`);
+  }
+}
+
 /** Waits until `read` gives something that satisfies `good`; gives the last reading either way. */
 async function eventually(read, good = Boolean, seconds = 20) {
   const end = Date.now() + seconds * 1000;
@@ -132,7 +140,7 @@ async function journey() {
   await command('Problems: Focus on Problems View');
   const marked = await eventually(problems, (text) => text.includes('stdin'), 60);
   await shoot('problem');
-  claim('the mistake is a problem', marked.includes('stdin'), marked);
+  need('the mistake is a problem', marked.includes('stdin'), marked);
   const line = lineOf('stdin-in-container.yaml', 'stdin:');
   claim('it is on the line of the mistake', marked.includes(`Ln ${line},`), marked);
   claim('the line is underlined', (await page.locator('.squiggly-error').count()) > 0);
@@ -163,7 +171,7 @@ async function journey() {
   await openFile('wait.yaml');
   await command('Saddler: Run DAG');
   const waiting = await outputHas('wait │ waiting', 60);
-  claim('a whole workflow runs', waiting.includes('wait │ waiting'), waiting);
+  need('a whole workflow runs', waiting.includes('wait │ waiting'), waiting);
   const notice = page.locator('.notification-toast', { hasText: 'Cancel' });
   await notice.waitFor();
   await shoot('running');
