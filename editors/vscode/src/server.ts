@@ -72,16 +72,15 @@ export class Server implements vscode.Disposable {
     });
     try {
       await client.start();
-    } catch (problem) {
-      // The client stays set, so that the next keystroke does not bring the same message.
-      await this.explain(command, problem);
+    } catch {
+      // The client has shown the reason. It stays set, so that the next keystroke does not bring the same again.
+      await this.advise(command);
     }
   }
 
-  private async explain(command: string, problem: unknown): Promise<void> {
-    const reason = problem instanceof Error ? problem.message : String(problem);
+  private async advise(command: string): Promise<void> {
     const choice = await vscode.window.showErrorMessage(
-      `Saddler: cannot start \`${command} lsp\`: ${reason}. Install saddler, or name it in the setting saddler.server.path.`,
+      `Saddler: cannot start \`${command} lsp\`. Install saddler, or name it in the setting saddler.server.path.`,
       'Open Setting',
       'Try Again',
     );
