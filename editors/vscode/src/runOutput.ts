@@ -2,17 +2,25 @@
 
 import * as vscode from 'vscode';
 
-/** What the server tells of a run: `event` is a line of `saddler run --format json`. */
+interface Step {
+  id?: string;
+  name: string;
+}
+
+/** The events that are shown, of the lines of `saddler run --format json`. */
+type RunEvent =
+  | { event: 'output'; step: Step; stream: string; text: string }
+  | { event: 'image_pulling'; step?: Step; image: string }
+  | { event: 'fallback_started'; step: Step; provider: string }
+  | { event: 'attempt_failed_will_retry'; step: Step; attempt: number; error: string; delay_ms: number }
+  | { event: 'noticed'; step?: Step; message: string }
+  | { event: 'step_finished'; step: Step; status: string; error?: string }
+  | { event: 'stop_started'; step?: undefined }
+  | { event: 'run_finished'; step?: undefined; status: string };
+
 export interface RunEventParams {
   runId: string;
-  event: {
-    step?: string;
-    stream?: string;
-    text?: string;
-    message?: string;
-    error?: string;
-    status?: string;
-  };
+  event: RunEvent;
 }
 
 export class RunOutput implements vscode.Disposable {
@@ -27,24 +35,26 @@ export class RunOutput implements vscode.Disposable {
       this.runs.set(runId, partial);
       this.channel.show(true);
     }
-    if (event.text !== undefined && event.stream !== undefined) {
-      // Chunks may end inside a line.
-      const key = `${event.step ?? ''}\0${event.stream}`;
+    const step = event.step && (event.step.id ?? event.step.name);
+    if (event.event === 'output') {
+      // The text may end inside a line.
+      const key = `${step}\0${event.stream}`;
       const lines = ((partial.get(key) ?? '') + event.text).split(/\r?\n/);
       partial.set(key, lines.pop() ?? '');
-      this.append(event.step, lines);
+      this.append(step, lines);
       return;
     }
-    for (const [key, text] of partial) {
-      const step = key.split('\0')[0];
-      if (text !== '' && (event.step === undefined || event.step === step)) {
-        this.append(step, [text]);
-        partial.delete(key);
+    if (event.event === 'step_finished') {
+      for (const [key, text] of partial) {
+        if (text !== '' && key.startsWith(`${step}\0`)) {
+          this.append(step, [text]);
+          partial.delete(key);
+        }
       }
     }
-    const text = event.message ?? event.error ?? event.status;
-    if (text !== undefined) {
-      this.append(event.step, text.split('\n'));
+    const said = say(event);
+    if (said !== undefined) {
+      this.append(step, said.split('\n'));
     }
   }
 
@@ -58,7 +68,29 @@ export class RunOutput implements vscode.Disposable {
 
   private append(step: string | undefined, lines: string[]): void {
     for (const line of lines) {
-      this.channel.appendLine(step ? `${step} │ ${line}` : line);
+      this.channel.appendLine(step === undefined ? line : `${step} | ${line}`);
     }
+  }
+}
+
+/** What is said of an event other than output; nothing of those that are not shown. */
+function say(event: Exclude<RunEvent, { event: 'output' }>): string | undefined {
+  switch (event.event) {
+    case 'image_pulling':
+      return `pulling ${event.image}`;
+    case 'fallback_started':
+      return `falling back to ${event.provider}`;
+    case 'attempt_failed_will_retry':
+      return `attempt ${event.attempt} failed: ${event.error}; next in ${event.delay_ms / 1000} s`;
+    case 'noticed':
+      return event.message;
+    case 'step_finished':
+      return event.error === undefined ? event.status : `${event.status}: ${event.error}`;
+    case 'stop_started':
+      return 'stopping';
+    case 'run_finished':
+      return `run ${event.status}`;
+    default:
+      return undefined;
   }
 }

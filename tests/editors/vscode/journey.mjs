@@ -149,19 +149,19 @@ async function journey() {
   await openFile('inspect.yaml');
   await goToLine(lineOf('inspect.yaml', 'id: inspect'));
   await codeAction('Run step `inspect`');
-  const inspected = await outputHas('inspect │ release 3.20.0 in /workspace', 60);
+  const inspected = await outputHas('inspect | release 3.20.0 in /workspace', 60);
   await shoot('step-output');
   claim('the step ran in its container and its output is shown', inspected.includes('release 3.20.0 in /workspace'), inspected);
-  const listed = await outputHas('inspect │ inspect.yaml');
-  claim('the step saw the folder of the file', listed.includes('inspect │ inspect.yaml'), listed);
+  const listed = await outputHas('inspect | inspect.yaml');
+  claim('the step saw the folder of the file', listed.includes('inspect | inspect.yaml'), listed);
   claim('only the chosen step ran', !listed.includes('no, not today'), listed);
 
   await page.locator('.tab.active').click();
   const refuse = lineOf('inspect.yaml', 'id: refuse');
   await goToLine(refuse);
   await command('Saddler: Run Step at Cursor');
-  const refused = await outputHas('refuse │ no, not today', 60);
-  claim('the command runs the step at the cursor', refused.includes('refuse │ no, not today'), refused);
+  const refused = await outputHas('refuse | no, not today', 60);
+  claim('the command runs the step at the cursor', refused.includes('refuse | no, not today'), refused);
   await command('Problems: Focus on Problems View');
   const mark = new RegExp(`refuse[^]*\\b7\\b[^]*Ln ${refuse},`);
   const failure = await eventually(problems, (text) => mark.test(text));
@@ -170,8 +170,8 @@ async function journey() {
 
   await openFile('wait.yaml');
   await command('Saddler: Run DAG');
-  const waiting = await outputHas('wait │ waiting', 60);
-  need('a whole workflow runs', waiting.includes('wait │ waiting'), waiting);
+  const waiting = await outputHas('wait | waiting', 60);
+  need('a whole workflow runs', waiting.includes('wait | waiting'), waiting);
   const notice = page.locator('.notification-toast', { hasText: 'Cancel' });
   await notice.waitFor();
   await shoot('running');

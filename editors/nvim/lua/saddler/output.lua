@@ -63,41 +63,75 @@ local function run_of(id)
   return run
 end
 
-local function prefixed(step, text)
-  return step and (step .. ' │ ' .. text) or text
+--- @param step? { id?: string, name: string }
+local function label(step)
+  return step and (step.id or step.name)
 end
 
---- The last lines of a step that ended without a line break.
-local function flush(run, step)
+local function prefixed(step, text)
+  return step and (step .. ' | ' .. text) or text
+end
+
+--- What is said of events other than output; the others are not shown.
+--- @type table<string, fun(event: table): string>
+local SAID = {
+  image_pulling = function(event)
+    return 'pulling ' .. event.image
+  end,
+  fallback_started = function(event)
+    return 'falling back to ' .. event.provider
+  end,
+  attempt_failed_will_retry = function(event)
+    return ('attempt %d failed: %s; next in %g s'):format(event.attempt, event.error, event.delay_ms / 1000)
+  end,
+  noticed = function(event)
+    return event.message
+  end,
+  step_finished = function(event)
+    return event.error and (event.status .. ': ' .. event.error) or event.status
+  end,
+  stop_started = function()
+    return 'stopping'
+  end,
+  run_finished = function(event)
+    return 'run ' .. event.status
+  end,
+}
+
+--- What a step has printed since its last line break.
+local function rest(run, step)
   local lines = {}
   for key, text in pairs(run.partial) do
-    if text ~= '' and (not step or vim.startswith(key, step .. '\0')) then
-      table.insert(lines, prefixed(key:match('^[^%z]*'), text))
+    if text ~= '' and vim.startswith(key, step .. '\0') then
+      table.insert(lines, prefixed(step, text))
       run.partial[key] = nil
     end
   end
   return lines
 end
 
---- @param params { runId: string, event: table }
+--- @param params { runId: string, event: table } the event is a line of `saddler run --format json`
 function M.on_event(params)
   local event = params.event
   local run = run_of(params.runId)
-  local lines
-  if event.text and event.stream then
-    local key = event.step .. '\0' .. event.stream
-    -- Chunks may end inside a line.
-    lines = vim.split((run.partial[key] or '') .. event.text, '\r?\n')
-    run.partial[key] = table.remove(lines)
-    for i, line in ipairs(lines) do
-      lines[i] = prefixed(event.step, line)
+  local step = label(event.step)
+  local lines = {}
+  if event.event == 'output' then
+    local key = step .. '\0' .. event.stream
+    -- The text may end inside a line.
+    local pieces = vim.split((run.partial[key] or '') .. event.text, '\r?\n')
+    run.partial[key] = table.remove(pieces)
+    for _, piece in ipairs(pieces) do
+      table.insert(lines, prefixed(step, piece))
     end
   else
-    lines = flush(run, event.step)
-    local text = event.message or event.error or event.status
-    if text then
-      for _, line in ipairs(vim.split(text, '\n')) do
-        table.insert(lines, prefixed(event.step, line))
+    if event.event == 'step_finished' then
+      lines = rest(run, step)
+    end
+    local say = SAID[event.event]
+    if say then
+      for _, line in ipairs(vim.split(say(event), '\n')) do
+        table.insert(lines, prefixed(step, line))
       end
     end
   end
