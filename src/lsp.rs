@@ -11,29 +11,63 @@
 //!   answer and is logged.
 
 mod checks;
+mod ext;
 mod from_proto;
+mod input;
+mod runs;
 mod server;
 mod state;
 mod to_proto;
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_lsp::LspService;
 
+use input::Input;
 use server::Server;
+
+/// What a session is given from outside.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The environment that runs see, as far as they may. It also says where run data lives, see
+    /// [`crate::runner::paths::state_dir`].
+    pub environment: HashMap<String, String>,
+}
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// The client asked for a shutdown before it left.
     Orderly,
-    /// It just went away.
+    /// It just went away, or the session was called off.
     Abandoned,
 }
 
-/// Serves one client until it says `exit` or closes its end.
-pub async fn serve(input: impl AsyncRead + Unpin, output: impl AsyncWrite) -> Ending {
-    let (service, socket) = LspService::new(Server::new);
+/// How long a client that has closed its end may take to read what is left for it.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Serves one client until it says `exit`, closes its end, or `called_off` is done. Runs that are alive then are
+/// stopped, and it returns when they have tidied up.
+pub async fn serve(
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite,
+    settings: Settings,
+    called_off: impl Future<Output = ()>,
+) -> Ending {
+    let (service, socket) = LspService::build(|client| Server::new(client, settings))
+        .custom_method("window/workDoneProgress/cancel", Server::cancel_progress)
+        .finish();
     let shared = service.inner().shared();
-    tower_lsp::Server::new(input, output, socket).serve(service).await;
+    let (input, closed) = Input::new(input);
+    tokio::select! {
+        () = tower_lsp::Server::new(input, output, socket).serve(service) => {}
+        // A client that is gone and still holds its end of our output must not keep its runs alive.
+        () = async { closed.cancelled().await; tokio::time::sleep(FAREWELL).await } => {}
+        () = called_off => {}
+    }
+    shared.gone.cancel();
+    shared.runs.end().await;
     if shared.was_shut_down() { Ending::Orderly } else { Ending::Abandoned }
 }

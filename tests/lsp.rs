@@ -149,3 +149,256 @@ fn leaving_without_a_word_is_not_orderly() {
     client.diagnostics(URI, 1);
     assert_eq!(client.hang_up(), saddler::lsp::Ending::Abandoned);
 }
+
+const QUIET: &[&str] = &["window/logMessage", "window/workDoneProgress/create", "$/progress"];
+
+fn names(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event["event"].as_str().unwrap()).collect()
+}
+
+/// Whether the process that wrote its number into a file is there. One that waits to be reaped is not.
+fn is_alive(pid_file: &std::path::Path) -> bool {
+    let pid = std::fs::read_to_string(pid_file).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
+#[test]
+fn a_step_is_run_by_its_action_and_shows_everything_on_the_way() {
+    let mut client = Client::start();
+    let uri = client.uri("dag.yaml");
+    client.open(&uri, 1, "steps:\n  - id: a\n    run: echo hello\n  - id: b\n    run: exit 3\n    depends: a\n");
+    client.diagnostics(&uri, 1);
+    let actions = client.actions(&uri, range(2, 6, 2, 6));
+    assert_eq!(actions[0]["title"], "Run step `a`");
+    let command = &actions[0]["command"];
+    let params = json!({"command": command["command"], "arguments": command["arguments"]});
+    let started = client.request("workspace/executeCommand", params);
+    let run_id = started["runId"].as_str().unwrap().to_owned();
+
+    let created = client.notification("window/workDoneProgress/create");
+    assert_eq!(created["token"], format!("saddler/run/{run_id}"));
+    let progress = client.progress(&created["token"]);
+    assert_eq!(progress[0]["title"], "Run step `a` of `dag`");
+    assert_eq!(progress[0]["cancellable"], true);
+    let messages: Vec<_> = progress[1..].iter().map(|value| value["message"].as_str().unwrap()).collect();
+    assert_eq!(messages[..3], ["0/1 step", "0/1 step · a", "1/1 step"]);
+    assert!(messages[3].starts_with("succeeded after "), "{messages:?}");
+
+    let events = client.events_until(&run_id, "run_finished");
+    let names = names(&events);
+    assert_eq!(names, ["run_started", "step_started", "attempt_started", "output", "step_finished", "run_finished"]);
+    assert_eq!(events[3]["text"], "hello\n");
+    assert!(events.iter().all(|event| event["run_id"] == run_id && event["schema"] == 1));
+    assert_eq!(client.notification("window/logMessage")["message"], "a │ hello");
+    let last = client.notification("window/logMessage")["message"].as_str().unwrap().to_owned();
+    assert!(last.starts_with("Run step `a` of `dag`: succeeded after "), "{last}");
+
+    let marks = client.diagnostics(&uri, 1);
+    let [mark] = &marks[..] else { panic!("expected one mark: {marks:?}") };
+    assert_eq!((&mark["source"], &mark["severity"]), (&json!("saddler run"), &json!(3)));
+    assert_eq!(mark["range"], range(1, 8, 1, 9));
+    assert!(mark["message"].as_str().unwrap().starts_with("`a` succeeded with exit code 0 after "), "{mark}");
+}
+
+#[test]
+fn a_failed_step_is_marked_until_it_runs_again_or_the_text_changes() {
+    let mut client = Client::start();
+    client.ignore(QUIET);
+    client.ignore(&["saddler/runEvent"]);
+    let uri = client.uri("dag.yaml");
+    client.open(&uri, 1, "steps:\n  - id: a\n    run: echo fine\n  - id: b\n    run: echo oh no >&2; exit 7\n");
+    assert_eq!(client.diagnostics(&uri, 1), Vec::<Value>::new());
+    client.command("saddler.runDag", json!({"uri": uri}));
+    let marks = client.diagnostics(&uri, 1);
+    let [mark] = &marks[..] else { panic!("expected one mark: {marks:?}") };
+    assert_eq!((&mark["severity"], &mark["range"]), (&json!(1), &range(3, 8, 3, 9)));
+    let message = mark["message"].as_str().unwrap();
+    assert!(message.starts_with("`b` failed with exit code 7"), "{message}");
+    assert!(message.ends_with("\n\nlast lines of stderr:\noh no"), "{message}");
+
+    client.command("saddler.runStep", json!({"uri": uri, "step": "b"}));
+    assert_eq!(client.diagnostics(&uri, 1), Vec::<Value>::new());
+    assert_eq!(client.diagnostics(&uri, 1).len(), 1);
+
+    client.edit(&uri, 2, &[(range(4, 33, 4, 34), "0")]);
+    assert_eq!(client.diagnostics(&uri, 2), Vec::<Value>::new());
+}
+
+#[test]
+fn what_runs_is_the_text_in_the_editor_in_the_folder_of_the_file() {
+    let mut client = Client::start();
+    client.ignore(QUIET);
+    let uri = client.uri("dag.yaml");
+    std::fs::write(client.dir().join("dag.yaml"), "steps:\n  - id: a\n    run: echo saved\n").unwrap();
+    client.open(&uri, 1, "steps:\n  - id: a\n    run: pwd\n");
+    client.diagnostics(&uri, 1);
+    let run_id = client.command("saddler.runDag", json!({"uri": uri}))["runId"].as_str().unwrap().to_owned();
+    let events = client.events_until(&run_id, "run_finished");
+    let output = events.iter().find(|event| event["event"] == "output").expect("it prints");
+    let printed = std::path::PathBuf::from(output["text"].as_str().unwrap().trim_end());
+    assert_eq!(printed.canonicalize().unwrap(), client.dir().canonicalize().unwrap());
+}
+
+const ENDLESS: &str = "steps:\n  - id: a\n    run: echo $$ > pid; echo ready; exec sleep 600\n";
+
+/// Starts a step that would go on for long and waits until it does.
+fn start_endless(client: &mut Client) -> (String, std::path::PathBuf) {
+    let uri = client.uri("dag.yaml");
+    client.open(&uri, 1, ENDLESS);
+    client.diagnostics(&uri, 1);
+    let run_id = client.command("saddler.runDag", json!({"uri": uri}))["runId"].as_str().unwrap().to_owned();
+    client.events_until(&run_id, "output");
+    let pid = client.dir().join("pid");
+    assert!(is_alive(&pid));
+    (run_id, pid)
+}
+
+#[test]
+fn the_cancel_button_ends_a_run() {
+    let mut client = Client::start();
+    client.ignore(&["window/logMessage"]);
+    let (run_id, pid) = start_endless(&mut client);
+    let token = client.notification("window/workDoneProgress/create")["token"].take();
+    client.notify("window/workDoneProgress/cancel", json!({"token": token}));
+    let events = client.events_until(&run_id, "run_finished");
+    assert_eq!(names(&events), ["stop_started", "step_finished", "run_finished"]);
+    assert_eq!(events.last().unwrap()["status"], "aborted");
+    assert!(!is_alive(&pid));
+    let progress = client.progress(&token);
+    assert!(progress.last().unwrap()["message"].as_str().unwrap().starts_with("aborted after "), "{progress:?}");
+}
+
+#[test]
+fn the_cancel_command_ends_a_run_and_forgives_a_late_call() {
+    let mut client = Client::start();
+    client.ignore(QUIET);
+    let (run_id, pid) = start_endless(&mut client);
+    client.command("saddler.cancel", json!({"runId": run_id}));
+    client.events_until(&run_id, "run_finished");
+    assert!(!is_alive(&pid));
+    client.command("saddler.cancel", json!({"runId": run_id}));
+}
+
+#[test]
+fn a_shutdown_ends_runs_before_it_is_answered() {
+    let mut client = Client::start();
+    client.ignore(QUIET);
+    client.ignore(&["saddler/runEvent"]);
+    let uri = client.uri("dag.yaml");
+    client.open(&uri, 1, ENDLESS);
+    client.diagnostics(&uri, 1);
+    client.command("saddler.runDag", json!({"uri": uri}));
+    let pid = client.dir().join("pid");
+    // The log says so when the step is there.
+    client.heed("window/logMessage");
+    while client.notification("window/logMessage")["message"] != "a │ ready" {}
+    client.ignore(&["window/logMessage"]);
+    assert!(is_alive(&pid));
+    client.request("shutdown", Value::Null);
+    assert!(!is_alive(&pid));
+    client.notify("exit", Value::Null);
+    assert_eq!(client.hang_up(), saddler::lsp::Ending::Orderly);
+}
+
+#[test]
+fn a_client_that_goes_away_leaves_no_run_behind() {
+    let mut client = Client::start();
+    client.ignore(QUIET);
+    let (_, pid) = start_endless(&mut client);
+    client.ignore(&["saddler/runEvent", "textDocument/publishDiagnostics"]);
+    assert_eq!(client.hang_up(), saddler::lsp::Ending::Abandoned);
+    assert!(!is_alive(&pid));
+}
+
+#[test]
+fn a_client_that_does_not_read_leaves_no_run_behind_either() {
+    let mut client = Client::start_narrow();
+    client.ignore(QUIET);
+    let uri = client.uri("dag.yaml");
+    client.open(&uri, 1, "steps:\n  - id: a\n    run: echo $$ > pid; echo ready; exec yes\n");
+    client.diagnostics(&uri, 1);
+    let run_id = client.command("saddler.runDag", json!({"uri": uri}))["runId"].as_str().unwrap().to_owned();
+    client.events_until(&run_id, "output");
+    let pid = client.dir().join("pid");
+    assert_eq!(client.hang_up_deaf(), saddler::lsp::Ending::Abandoned);
+    assert!(!is_alive(&pid));
+}
+
+#[test]
+fn a_client_without_progress_is_not_asked_for_any() {
+    let mut client = Client::start_with(json!({}));
+    client.ignore(&["window/logMessage"]);
+    let uri = client.uri("dag.yaml");
+    client.open(&uri, 1, "steps:\n  - id: a\n    run: echo x\n");
+    client.diagnostics(&uri, 1);
+    let run_id = client.command("saddler.runDag", json!({"uri": uri}))["runId"].as_str().unwrap().to_owned();
+    client.events_until(&run_id, "run_finished");
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_at_once() {
+    let mut client = Client::start();
+    let uri = client.uri("dag.yaml");
+    client.open(&uri, 1, BROKEN);
+    client.diagnostics(&uri, 1);
+    let message = client.refused_command("saddler.runDag", json!({"uri": uri}));
+    assert!(message.starts_with("the file has an error: ") && message.contains("`biuld`"), "{message}");
+
+    client.edit(&uri, 2, &[(range(5, 14, 5, 19), "build")]);
+    client.diagnostics(&uri, 2);
+    let message = client.refused_command("saddler.runStep", json!({"uri": uri, "step": "gone"}));
+    assert!(message.starts_with("`gone` is not a step of this workflow"), "{message}");
+    let message = client.refused_command("saddler.runDag", json!({"uri": "file:///not/open.yaml"}));
+    assert_eq!(message, "`file:///not/open.yaml` is not open");
+}
+
+/// Commands in every place that a run would carry out, a secret, and a harness; then silence.
+#[test]
+fn opening_a_file_does_nothing_but_read_it() {
+    let mut client = Client::start();
+    let uri = client.uri("dag.yaml");
+    let text = "\
+env:
+  - MARK: '`touch made-by-env`'
+params:
+  - name: p
+    eval: '`touch made-by-params`'
+secrets:
+  - name: S
+    provider: file
+    key: secret.txt
+dotenv: secret.txt
+container:
+  image: alpine:3.20
+steps:
+  - id: a
+    run: touch made-by-step
+  - id: agent
+    action: harness.run
+    with: {provider: claude, prompt: 'do it'}
+";
+    client.open(&uri, 1, text);
+    client.diagnostics(&uri, 1);
+    client.actions(&uri, range(14, 6, 14, 6));
+    let left: Vec<_> = std::fs::read_dir(client.dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["home"]);
+    assert_eq!(std::fs::read_dir(client.home()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_step_without_a_name_is_run_under_the_one_the_run_gives_it() {
+    let mut client = Client::start();
+    client.ignore(QUIET);
+    let uri = client.uri("dag.yaml");
+    client.open(&uri, 1, "steps:\n  - run: exit 1\n  - run: exit 2\n    depends: []\n");
+    client.diagnostics(&uri, 1);
+    let actions = client.actions(&uri, range(2, 6, 2, 6));
+    let command = &actions[0]["command"];
+    let run_id =
+        client.command("saddler.runStep", command["arguments"][0].clone())["runId"].as_str().unwrap().to_owned();
+    let events = client.events_until(&run_id, "run_finished");
+    assert_eq!(actions[0]["title"], format!("Run step `{}`", events[1]["step"]["name"].as_str().unwrap()));
+    let marks = client.diagnostics(&uri, 1);
+    assert_eq!(marks[0]["range"], range(2, 4, 2, 15));
+}

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::ExitStatus;
-use crate::lsp::{self, Ending};
+use crate::lsp::{self, Ending, Settings};
 
 /// What is logged when `SADDLER_LOG` says nothing. The client has gone when it cannot be written to; that is no news.
 const LOG: &str = "warn,tower_lsp_server::service::client=off";
@@ -22,11 +23,30 @@ pub(super) fn lsp() -> ExitStatus {
             return ExitStatus::Error;
         }
     };
-    let ending = runtime.block_on(lsp::serve(tokio::io::stdin(), tokio::io::stdout()));
+    let settings = Settings {
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+    };
+    let ending = runtime.block_on(lsp::serve(tokio::io::stdin(), tokio::io::stdout(), settings, signalled()));
     // A client may leave its end open, and a read from standard input cannot be called off.
     runtime.shutdown_background();
     match ending {
         Ending::Orderly => ExitStatus::Success,
         Ending::Abandoned => ExitStatus::Failure,
+    }
+}
+
+/// Waits for a signal that means the end: runs must be tidied up then too. Where signals cannot be watched they end the
+/// process as they always did.
+async fn signalled() {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)) = signals else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
     }
 }

@@ -33,7 +33,10 @@ impl Action {
 }
 
 /// Fixes for the findings that touch `span` or begin on its first line, then what can be run.
-pub fn actions(document: &Document, diagnostics: &[Diagnostic], span: Span) -> Vec<Action> {
+///
+/// `names` are those that a run gives the steps of the entry document, in the order of the text; nothing for one that
+/// cannot be run as it stands. They stand in for what the text does not say.
+pub fn actions(document: &Document, diagnostics: &[Diagnostic], names: &[String], span: Span) -> Vec<Action> {
     let mut actions = Vec::new();
     if !document.is_dag() {
         return actions;
@@ -50,7 +53,7 @@ pub fn actions(document: &Document, diagnostics: &[Diagnostic], span: Span) -> V
     if let Some((dag, index)) = entry_step_at(document, span.start)
         // The documents behind the first are run by the steps that call them.
         && dag.index == 0
-        && let Some(step) = handle(&dag.steps[index])
+        && let Some(step) = handle(&dag.steps[index]).or(names.get(index).map(String::as_str))
     {
         actions.push(Action::RunStep { step: step.to_owned() });
     }
@@ -79,7 +82,7 @@ mod tests {
     fn titles(text: &str) -> Vec<String> {
         let (document, offset) = caret(text);
         let diagnostics = rules::check(&document);
-        actions(&document, &diagnostics, Span::at(offset as usize)).iter().map(Action::title).collect()
+        actions(&document, &diagnostics, &[], Span::at(offset as usize)).iter().map(Action::title).collect()
     }
 
     #[test]

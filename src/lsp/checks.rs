@@ -45,11 +45,12 @@ async fn check(shared: Arc<Shared>, snapshot: Arc<Snapshot>) {
 pub(super) async fn publish(shared: &Shared, uri: &Uri) {
     // Looking and sending are one act, or an older list could overtake a newer one between them.
     let _turn = shared.publishing.lock().await;
-    match shared.state.get(uri) {
-        Some(snapshot) => {
+    match shared.state.marked(uri) {
+        Some((snapshot, marks)) => {
             let Some(diagnostics) = snapshot.known_diagnostics() else { return };
             let writer = Writer { snapshot: &snapshot, session: shared.session() };
-            let list = diagnostics.iter().map(|diagnostic| writer.diagnostic(diagnostic)).collect();
+            let found = diagnostics.iter().map(|diagnostic| writer.diagnostic(diagnostic));
+            let list = found.chain(marks.iter().filter_map(|mark| writer.mark(mark))).collect();
             shared.client.publish_diagnostics(uri.clone(), list, Some(snapshot.version)).await;
         }
         None => shared.client.publish_diagnostics(uri.clone(), Vec::new(), None).await,

@@ -12,6 +12,8 @@ use crate::text::{LineCol, LineIndex, PositionEncoding, Span};
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Session {
     pub encoding: PositionEncoding,
+    /// `window/workDoneProgress/create` may be sent.
+    pub progress: bool,
     /// Code actions may be more than bare commands.
     pub action_literals: bool,
     /// Edits may say which version they are for.
@@ -27,6 +29,7 @@ pub(super) fn session(params: &InitializeParams) -> Session {
     let encoding = offered.unwrap_or_default().iter().find_map(encoding).unwrap_or_default();
     Session {
         encoding,
+        progress: capabilities.window.as_ref().and_then(|window| window.work_done_progress).unwrap_or(false),
         action_literals: text_document
             .and_then(|text| text.code_action.as_ref())
             .is_some_and(|actions| actions.code_action_literal_support.is_some()),

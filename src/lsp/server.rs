@@ -3,18 +3,18 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tower_lsp::jsonrpc::Result;
+use tokio_util::sync::CancellationToken;
+use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::ls_types::*;
 use tower_lsp::{Client, LanguageServer};
 
-use super::checks;
 use super::from_proto::{self, Session};
+use super::runs::{self, Launch, Runs};
 use super::state::{Snapshot, State};
 use super::to_proto::{self, Writer};
+use super::{Settings, checks, ext};
 use crate::ide;
-
-pub(super) const RUN_STEP: &str = "saddler.runStep";
-pub(super) const RUN_DAG: &str = "saddler.runDag";
+use crate::plan::Selection;
 
 pub(super) struct Server {
     shared: Arc<Shared>,
@@ -26,6 +26,10 @@ pub(super) struct Shared {
     pub state: State,
     /// Held while diagnostics are looked up and sent.
     pub publishing: tokio::sync::Mutex<()>,
+    pub runs: Runs,
+    /// Cancelled when nobody is left to talk to.
+    pub gone: CancellationToken,
+    settings: Arc<Settings>,
     session: OnceLock<Session>,
     shut_down: AtomicBool,
 }
@@ -69,11 +73,14 @@ impl Shared {
 }
 
 impl Server {
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, settings: Settings) -> Self {
         let shared = Shared {
             client,
             state: State::default(),
             publishing: tokio::sync::Mutex::default(),
+            runs: Runs::default(),
+            gone: CancellationToken::new(),
+            settings: Arc::new(settings),
             session: OnceLock::new(),
             shut_down: AtomicBool::new(false),
         };
@@ -82,6 +89,33 @@ impl Server {
 
     pub fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
+    }
+
+    /// `window/workDoneProgress/cancel`, which the trait has no method for.
+    pub async fn cancel_progress(&self, params: WorkDoneProgressCancelParams) {
+        if let Some(run_id) = runs::run_of(&params.token) {
+            self.shared.runs.cancel(run_id);
+        }
+    }
+
+    /// Answers when the run has been planned; the rest of it is a matter of notifications.
+    async fn run(&self, uri: &Uri, selection: Selection) -> Result<Option<LSPAny>> {
+        let shared = &self.shared;
+        let snapshot = shared.state.get(uri).ok_or_else(|| refused(format!("`{}` is not open", uri.as_str())))?;
+        let planned = shared.compute("planning the run", {
+            let (snapshot, selection, settings) =
+                (Arc::clone(&snapshot), selection.clone(), Arc::clone(&shared.settings));
+            move || Launch::plan(&snapshot, selection, settings)
+        });
+        let launch =
+            planned.await.ok_or_else(Error::internal_error)?.map_err(|refusal| refused(refusal.to_string()))?;
+        let run_id =
+            shared.runs.start(shared, &snapshot, launch).ok_or_else(|| refused("the session is ending".to_owned()))?;
+        if shared.state.unmark(uri, &selection) {
+            let (shared, uri) = (Arc::clone(shared), uri.clone());
+            tokio::spawn(async move { checks::publish(&shared, &uri).await });
+        }
+        Ok(serde_json::to_value(ext::Started { run_id: &run_id }).ok())
     }
 }
 
@@ -98,6 +132,10 @@ impl LanguageServer for Server {
                 })),
                 document_symbol_provider: Some(OneOf::Left(true)),
                 code_action_provider: Some(CodeActionProviderCapability::Simple(true)),
+                execute_command_provider: Some(ExecuteCommandOptions {
+                    commands: ext::COMMANDS.map(str::to_owned).to_vec(),
+                    ..ExecuteCommandOptions::default()
+                }),
                 ..ServerCapabilities::default()
             },
             server_info: Some(ServerInfo {
@@ -110,6 +148,7 @@ impl LanguageServer for Server {
 
     async fn shutdown(&self) -> Result<()> {
         self.shared.shut_down.store(true, Ordering::Relaxed);
+        self.shared.runs.end().await;
         Ok(())
     }
 
@@ -148,12 +187,30 @@ impl LanguageServer for Server {
         let actions = self.shared.answer("looking for actions", &params.text_document.uri, move |snapshot, writer| {
             let document = snapshot.document();
             let span = from_proto::span(&document.text, &document.lines, params.range, writer.session.encoding);
-            let actions = ide::actions::actions(document, snapshot.diagnostics(), span);
+            let names = runs::step_names(snapshot);
+            let actions = ide::actions::actions(document, snapshot.diagnostics(), &names, span);
             let actions = actions.iter().filter_map(|action| writer.action(action));
             actions.filter(|action| wanted(action, params.context.only.as_deref())).collect()
         });
         Ok(actions.await)
     }
+
+    async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<LSPAny>> {
+        match ext::Command::read(params)? {
+            ext::Command::RunStep { uri, step } => self.run(&uri, Selection::Step(step)).await,
+            ext::Command::RunDag { uri } => self.run(&uri, Selection::All).await,
+            ext::Command::Cancel { run_id } => {
+                self.shared.runs.cancel(&run_id);
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// A request that was understood and is not carried out; editors show the message.
+fn refused(message: String) -> Error {
+    // `RequestFailed` of the protocol.
+    Error { code: ErrorCode::ServerError(-32803), message: message.into(), data: None }
 }
 
 /// Clients may ask for some kinds only, and mean what lies below them too. Running things is of no kind: editors hide

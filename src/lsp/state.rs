@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tower_lsp::ls_types::Uri;
 
+use super::runs::Mark;
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
+use crate::plan::Selection;
 use crate::rules;
 
 /// One text of one document, and what follows from it, worked out at most once and only when wanted.
@@ -53,8 +55,15 @@ pub(super) struct State {
 
 #[derive(Debug, Default)]
 struct Files {
-    open: HashMap<Uri, Arc<Snapshot>>,
+    open: HashMap<Uri, File>,
     generations: u64,
+}
+
+#[derive(Debug)]
+struct File {
+    snapshot: Arc<Snapshot>,
+    /// What runs said about this text.
+    marks: Vec<Mark>,
 }
 
 impl State {
@@ -65,7 +74,7 @@ impl State {
     /// Replaces the text by what `edit` makes of it. `None` when the document is not open.
     pub fn change(&self, uri: &Uri, version: i32, edit: impl FnOnce(&str) -> String) -> Option<Arc<Snapshot>> {
         let mut files = self.files();
-        let old = Arc::clone(files.open.get(uri)?);
+        let old = Arc::clone(&files.open.get(uri)?.snapshot);
         Some(files.put(uri.clone(), old.path.clone(), version, edit(&old.text).into()))
     }
 
@@ -74,7 +83,33 @@ impl State {
     }
 
     pub fn get(&self, uri: &Uri) -> Option<Arc<Snapshot>> {
-        self.files().open.get(uri).cloned()
+        self.files().open.get(uri).map(|file| Arc::clone(&file.snapshot))
+    }
+
+    /// A document with what runs have said about it.
+    pub fn marked(&self, uri: &Uri) -> Option<(Arc<Snapshot>, Vec<Mark>)> {
+        self.files().open.get(uri).map(|file| (Arc::clone(&file.snapshot), file.marks.clone()))
+    }
+
+    /// Adds marks, each in place of what was said about its step. False when the document is not open.
+    pub fn mark(&self, uri: &Uri, marks: Vec<Mark>) -> bool {
+        let mut files = self.files();
+        let Some(file) = files.open.get_mut(uri) else { return false };
+        file.marks.retain(|old| marks.iter().all(|new| new.step != old.step));
+        file.marks.extend(marks);
+        true
+    }
+
+    /// Takes away what was said about steps that run again. True when there was something.
+    pub fn unmark(&self, uri: &Uri, selection: &Selection) -> bool {
+        let mut files = self.files();
+        let Some(file) = files.open.get_mut(uri) else { return false };
+        let before = file.marks.len();
+        file.marks.retain(|mark| match selection {
+            Selection::Step(word) => mark.step.id.as_deref() != Some(word) && *mark.step.name != **word,
+            Selection::All | Selection::StepWithDeps(_) => false,
+        });
+        file.marks.len() < before
     }
 
     /// False as soon as the document was edited or closed.
@@ -100,7 +135,7 @@ impl Files {
             document: OnceLock::new(),
             diagnostics: OnceLock::new(),
         });
-        self.open.insert(uri, Arc::clone(&snapshot));
+        self.open.insert(uri, File { snapshot: Arc::clone(&snapshot), marks: Vec::new() });
         snapshot
     }
 }

@@ -10,8 +10,9 @@ use tower_lsp::ls_types::{
     SymbolKind as ProtoSymbolKind, TextDocumentEdit, TextEdit, WorkspaceEdit,
 };
 
+use super::ext::{RUN_DAG, RUN_STEP};
 use super::from_proto::Session;
-use super::server::{RUN_DAG, RUN_STEP};
+use super::runs::Mark;
 use super::state::Snapshot;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::ide::actions::Action;
@@ -20,6 +21,8 @@ use crate::text::{Edit, PositionEncoding, Span};
 
 /// Named in every diagnostic about the text.
 const SOURCE: &str = "saddler";
+/// Named in what the last run said.
+const RUN_SOURCE: &str = "saddler run";
 
 pub(super) fn encoding(encoding: PositionEncoding) -> PositionEncodingKind {
     match encoding {
@@ -58,11 +61,7 @@ impl Writer<'_> {
         });
         ProtoDiagnostic {
             range: self.range(*span),
-            severity: Some(match severity {
-                Severity::Error => DiagnosticSeverity::ERROR,
-                Severity::Warning => DiagnosticSeverity::WARNING,
-                Severity::Info => DiagnosticSeverity::INFORMATION,
-            }),
+            severity: Some(to_severity(*severity)),
             code: Some(NumberOrString::String((*code).to_owned())),
             source: Some(SOURCE.to_owned()),
             message: match help {
@@ -73,6 +72,17 @@ impl Writer<'_> {
             tags: code.split('-').any(|word| word == "deprecated").then(|| vec![DiagnosticTag::DEPRECATED]),
             ..ProtoDiagnostic::default()
         }
+    }
+
+    /// `None` for a step that is not in the text any more.
+    pub fn mark(self, mark: &Mark) -> Option<ProtoDiagnostic> {
+        Some(ProtoDiagnostic {
+            range: self.range(mark.span(self.snapshot.document())?),
+            severity: Some(to_severity(mark.severity)),
+            source: Some(RUN_SOURCE.to_owned()),
+            message: mark.message.clone(),
+            ..ProtoDiagnostic::default()
+        })
     }
 
     pub fn action(self, action: &Action) -> Option<CodeActionOrCommand> {
@@ -134,5 +144,13 @@ impl Writer<'_> {
             children: (!symbol.children.is_empty())
                 .then(|| symbol.children.iter().map(|child| self.symbol(child)).collect()),
         }
+    }
+}
+
+fn to_severity(severity: Severity) -> DiagnosticSeverity {
+    match severity {
+        Severity::Error => DiagnosticSeverity::ERROR,
+        Severity::Warning => DiagnosticSeverity::WARNING,
+        Severity::Info => DiagnosticSeverity::INFORMATION,
     }
 }

@@ -46,6 +46,11 @@ impl<W: Write> JsonLines<W> {
         Self { out, cut: HashMap::new() }
     }
 
+    /// Where the lines went.
+    pub fn out_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// # Errors
     /// When the line cannot be written.
     pub fn report(&mut self, event: &Event) -> io::Result<()> {

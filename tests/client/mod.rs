@@ -2,10 +2,12 @@
 //! dropped it leaves politely and fails if a message went unread.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use saddler::lsp::{self, Ending};
+use saddler::lsp::{self, Ending, Settings};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -13,12 +15,20 @@ use tokio::task::JoinHandle;
 /// No test waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Bytes on their way. A test does not read while it writes, so there must be room for all it asks for meanwhile.
+const WIDE: usize = 1 << 20;
+const NARROW: usize = 1 << 12;
+
 pub struct Client {
     runtime: Runtime,
     reader: BufReader<ReadHalf<DuplexStream>>,
     writer: Option<WriteHalf<DuplexStream>>,
     server: Option<JoinHandle<Ending>>,
     capabilities: Value,
+    /// A folder of its own, and what the environment of runs says is home.
+    dir: TempDir,
+    /// Methods of the server that this test does not care about.
+    ignored: Vec<&'static str>,
     next_id: i64,
     /// Notifications and requests of the server that were not read yet.
     mail: VecDeque<Value>,
@@ -30,26 +40,48 @@ pub struct Client {
 impl Client {
     /// A client that can do everything the server makes use of.
     pub fn start() -> Self {
-        Self::start_with(json!({
+        Self::start_over(WIDE, Self::able())
+    }
+
+    /// The same with a pipe that fills up soon.
+    pub fn start_narrow() -> Self {
+        Self::start_over(NARROW, Self::able())
+    }
+
+    pub fn start_with(capabilities: Value) -> Self {
+        Self::start_over(WIDE, capabilities)
+    }
+
+    fn able() -> Value {
+        json!({
             "general": {"positionEncodings": ["utf-16"]},
             "window": {"workDoneProgress": true},
             "workspace": {"workspaceEdit": {"documentChanges": true}},
             "textDocument": {"codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": []}}}},
-        }))
+        })
     }
 
-    pub fn start_with(capabilities: Value) -> Self {
+    fn start_over(pipe: usize, capabilities: Value) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (ours, theirs) = tokio::io::duplex(pipe);
         let (input, output) = tokio::io::split(theirs);
-        let server = runtime.spawn(lsp::serve(input, output));
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        let environment = HashMap::from([
+            ("PATH".to_owned(), std::env::var("PATH").unwrap()),
+            ("HOME".to_owned(), home.to_str().unwrap().to_owned()),
+        ]);
+        let server = runtime.spawn(lsp::serve(input, output, Settings { environment }, std::future::pending()));
         let (reader, writer) = tokio::io::split(ours);
         let mut client = Client {
             runtime,
-            reader: BufReader::new(reader),
+            reader: BufReader::with_capacity(NARROW, reader),
             writer: Some(writer),
             server: Some(server),
             capabilities: Value::Null,
+            dir,
+            ignored: Vec::new(),
             next_id: 0,
             mail: VecDeque::new(),
             responses: HashMap::new(),
@@ -65,6 +97,30 @@ impl Client {
     /// What the server said it can do.
     pub fn capabilities(&self) -> &Value {
         &self.capabilities
+    }
+
+    /// Throws away what the server says under these methods from now on.
+    pub fn ignore(&mut self, methods: &[&'static str]) {
+        self.ignored.extend(methods);
+    }
+
+    /// Takes an `ignore` back.
+    pub fn heed(&mut self, method: &str) {
+        self.ignored.retain(|ignored| *ignored != method);
+    }
+
+    /// A folder that is gone with the client.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    /// The URI of a file in the folder; nothing is written.
+    pub fn uri(&self, name: &str) -> String {
+        format!("file://{}", self.dir.path().join(name).to_str().unwrap())
     }
 
     pub fn open(&mut self, uri: &str, version: i64, text: &str) {
@@ -97,6 +153,44 @@ impl Client {
             assert!(found <= version, "version {found} came, {version} was the last");
             if found == version {
                 return params["diagnostics"].as_array().unwrap().clone();
+            }
+        }
+    }
+
+    pub fn command(&mut self, command: &str, argument: Value) -> Value {
+        self.request("workspace/executeCommand", json!({"command": command, "arguments": [argument]}))
+    }
+
+    pub fn refused_command(&mut self, command: &str, argument: Value) -> String {
+        let params = json!({"command": command, "arguments": [argument]});
+        let id = self.send_request("workspace/executeCommand", params);
+        self.error(id)["message"].as_str().unwrap().to_owned()
+    }
+
+    /// The events of a run up to the one with this name.
+    pub fn events_until(&mut self, run_id: &str, name: &str) -> Vec<Value> {
+        let mut events = Vec::new();
+        loop {
+            let mut params = self.mail_that(name, |message| {
+                message["method"] == "saddler/runEvent" && message["params"]["runId"] == run_id
+            });
+            events.push(params["event"].take());
+            if events.last().unwrap()["event"] == name {
+                return events;
+            }
+        }
+    }
+
+    /// What is reported under a token of progress, up to the end.
+    pub fn progress(&mut self, token: &Value) -> Vec<Value> {
+        let mut values = Vec::new();
+        loop {
+            let mut params = self.mail_that("progress", |message| {
+                message["method"] == "$/progress" && message["params"]["token"] == *token
+            });
+            values.push(params["value"].take());
+            if values.last().unwrap()["kind"] == "end" {
+                return values;
             }
         }
     }
@@ -146,6 +240,24 @@ impl Client {
         self.server_ends()
     }
 
+    /// The same in the middle of a message that fits neither into a narrow pipe nor into our own buffer.
+    pub fn hang_up_deaf(&mut self) -> Ending {
+        loop {
+            let reader = &mut self.reader;
+            let length = async { tokio::time::timeout(PATIENCE, read_length(reader)).await };
+            let length = self.runtime.block_on(length).expect("the server says something in time");
+            let length = length.expect("the server is still there");
+            if length > 2 * NARROW {
+                break;
+            }
+            self.runtime.block_on(read_body(&mut self.reader, length));
+        }
+        if let Some(mut writer) = self.writer.take() {
+            self.runtime.block_on(writer.shutdown()).expect("the pipe can be closed");
+        }
+        self.server_ends()
+    }
+
     fn raw_response(&mut self, id: i64) -> Value {
         loop {
             if let Some(response) = self.responses.remove(&id) {
@@ -185,7 +297,9 @@ impl Client {
                 if id.is_some() && self.writer.is_some() {
                     self.send(&json!({"jsonrpc": "2.0", "id": id, "result": null}));
                 }
-                self.mail.push_back(message);
+                if !self.ignored.iter().any(|method| message["method"] == *method) {
+                    self.mail.push_back(message);
+                }
             }
             (None, None) => panic!("neither request nor response: {message}"),
         }
@@ -216,6 +330,12 @@ impl Drop for Client {
 }
 
 async fn read(reader: &mut BufReader<ReadHalf<DuplexStream>>) -> Option<Value> {
+    let length = read_length(reader).await?;
+    Some(read_body(reader, length).await)
+}
+
+/// The headers of a message, and what they say about its length; `None` at the end of the stream.
+async fn read_length(reader: &mut BufReader<ReadHalf<DuplexStream>>) -> Option<usize> {
     let mut length = None;
     loop {
         let mut line = String::new();
@@ -225,12 +345,15 @@ async fn read(reader: &mut BufReader<ReadHalf<DuplexStream>>) -> Option<Value> {
         match line.trim_end().split_once(": ") {
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok(),
             Some(_) => {}
-            None => break,
+            None => return Some(length.expect("a message says how long it is")),
         }
     }
-    let mut body = vec![0; length.expect("a message says how long it is")];
+}
+
+async fn read_body(reader: &mut BufReader<ReadHalf<DuplexStream>>, length: usize) -> Value {
+    let mut body = vec![0; length];
     reader.read_exact(&mut body).await.expect("a message is as long as it says");
-    Some(serde_json::from_slice(&body).expect("a message is JSON"))
+    serde_json::from_slice(&body).expect("a message is JSON")
 }
 
 /// A range from line and character to line and character.
