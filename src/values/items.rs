@@ -164,10 +164,13 @@ pub fn check_keys<S: AsRef<str>>(keys: &[S]) -> Result<(), ItemsError> {
     Ok(())
 }
 
-/// The first reference with a namespace that a resolved text still holds, wherever it came from. A key or a collected
+/// The first reference with a namespace other than `env` that a resolved text still holds, wherever it came from. A key or a collected
 /// value with one fails its item.
 pub fn remaining_reference(text: &str) -> Option<&str> {
-    let is_reference = |token: &Token| matches!(&token.kind, TokenKind::Reference(reference) if !matches!(reference, super::Reference::Short(_)));
+    use super::Reference;
+    // Variables may be text on purpose: a body is free to print `${env.X}`.
+    let counts = |reference: &Reference| !matches!(reference, Reference::Short(_) | Reference::Env(_));
+    let is_reference = |token: &Token| matches!(&token.kind, TokenKind::Reference(reference) if counts(reference));
     let token = scan(text).into_iter().find(is_reference)?;
     text.get(token.range)
 }
@@ -280,7 +283,7 @@ mod tests {
         assert_eq!(check_keys(&["a", " "]), Err(ItemsError::EmptyKey(1)));
         let unresolved = check_keys(&["x-${foreach.item.k}"]).expect_err("a reference is left").to_string();
         assert_eq!(unresolved, "foreach.key of item 0 resolved with unresolved reference: ${foreach.item.k}");
-        assert_eq!(remaining_reference("$A ${X} ${b.output} {x}"), None);
+        assert_eq!(remaining_reference("$A ${X} ${env.X} ${b.output} {x}"), None);
         assert_eq!(remaining_reference("a ${steps.b.outputs.v}"), Some("${steps.b.outputs.v}"));
     }
 
