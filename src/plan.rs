@@ -3,12 +3,14 @@
 //! Plans are made before anything starts and are not changed by a run. Making one finds cycles and unknown
 //! dependencies; what the steps do and whether they can is the runner's business.
 
+mod load;
 mod lower;
 mod spec;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+pub use load::{LoadError, from_document, load};
 pub use lower::{LowerError, lower};
 pub use spec::*;
 

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod attempt;
+mod child;
 mod command;
 mod condition;
 mod context;
@@ -13,6 +14,7 @@ pub mod dispatcher;
 mod drive;
 pub mod event;
 pub mod failure;
+mod foreach;
 pub mod host;
 mod messages;
 mod node;
@@ -28,7 +30,7 @@ mod watchdog;
 
 pub use drive::Listener;
 pub use event::{Event, EventKind, RunSummary};
-pub use prepare::{RefuseError, RunOptions};
+pub use prepare::{Lineage, RefuseError, RunOptions};
 pub use status::{RunStatus, StepStatus};
 pub use watchdog::Watchdog;
 

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::ExitStatus;
 use crate::diagnostic::{Gate, Severity};
 use crate::document::Document;
-use crate::plan::{DagSpec, Plan, Selection, lower};
+use crate::plan::{DagSpec, Plan, Selection, from_document};
 use crate::report::check_text;
 use crate::report::run_json::JsonLines;
 use crate::report::run_report::RunReport;
@@ -226,14 +226,7 @@ fn finished(summary: &RunSummary) -> Finished {
 fn plan(request: &Request<'_>) -> Result<Plan, Refused> {
     let document = workspace::read(request.file).map_err(refuse)?;
     check(&document, request.gate)?;
-    let file = std::path::absolute(request.file).unwrap_or_else(|_| request.file.to_owned());
-    let entry = document.entry().root_value().to_json();
-    let mut dag = lower(&entry, Some(&file)).map_err(|errors| {
-        for error in errors {
-            refuse(error);
-        }
-        Refused
-    })?;
+    let mut dag = from_document(&document, request.file).map_err(refuse)?;
     if let Some(name) = &request.start.name {
         dag = DagSpec { name: name.clone(), ..dag };
     }

@@ -8,6 +8,7 @@ mod policy;
 mod step;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -88,6 +89,7 @@ impl Reading {
             steps,
             handlers,
             source: root.clone(),
+            documents: Arc::default(),
         }
     }
 
@@ -133,6 +135,7 @@ impl Reading {
             })
             .collect();
         name_steps(&mut steps);
+        route(&mut steps);
         steps
     }
 
@@ -179,6 +182,29 @@ fn name_steps(steps: &mut [StepSpec]) {
             number += 1;
         }
         steps[i].name = format!("{prefix}_{number}");
+    }
+}
+
+/// Makes the targets of every router wait for it and run only when their route is taken.
+fn route(steps: &mut [StepSpec]) {
+    let routers: Vec<(String, Map<String, Value>)> = steps
+        .iter()
+        .filter_map(|step| match &step.work {
+            Work::Action { name, with } if name == "router.route" => Some((step.name.clone(), with.clone())),
+            _ => None,
+        })
+        .collect();
+    for (router, with) in routers {
+        let value = text(with.get("value")).unwrap_or_default();
+        for (pattern, targets) in with.get("routes").and_then(Value::as_object).into_iter().flatten() {
+            for target in texts(Some(targets)) {
+                let Some(step) = steps.iter_mut().find(|step| step.name == target) else { continue };
+                let kind = PreconditionKind::Value { condition: value.clone(), expected: pattern.clone() };
+                step.preconditions.push(Precondition { kind, negate: false });
+                step.depends.get_or_insert_default().push(router.clone());
+                step.continue_on.skipped = true;
+            }
+        }
     }
 }
 

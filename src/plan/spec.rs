@@ -4,6 +4,7 @@
 //! that was found good enough to run. Texts are as written: they are resolved when their step starts.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -39,6 +40,8 @@ pub struct DagSpec {
     /// The document itself, as data: what `params`, `env`, `secrets`, `consts`, `dotenv`, `registry_auths` and the
     /// harness registry are read from.
     pub source: Map<String, Value>,
+    /// All documents of its file, where children are looked up by name.
+    pub documents: Arc<Vec<Value>>,
 }
 
 /// How steps without `depends` are ordered.
@@ -333,6 +336,7 @@ impl Default for DagSpec {
             steps: Vec::new(),
             handlers: Handlers::default(),
             source: Map::new(),
+            documents: Arc::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::context::RunContext;
 use super::event::{EventKind, StepRef, Stream};
 use super::failure::Failure;
+use super::node::FactsById;
 use super::shell::{Shell, split_words};
 use super::status::StepStatus;
 use super::stop::StopToken;
@@ -33,6 +34,8 @@ pub struct Attempt<'a> {
     pub streams: &'a mut StepStreams,
     /// Fires for every reason to end: a stop of the run, its timeout, the step's timeout.
     pub stop: StopToken,
+    /// What the step may refer to of other steps, for the steps inside it.
+    pub(super) facts: FactsById,
     /// `DAGU_OUTPUT_FILE` on the host.
     pub output_file: PathBuf,
 }
@@ -63,11 +66,11 @@ impl Attempt<'_> {
             Work::Script { text, interpreter } => self.script(text, interpreter.as_deref()).await,
             Work::Exec { command, args } => self.exec(command, args).await,
             Work::Action { name, with } => super::action::run(self, name, with).await,
-            Work::DagRun { .. }
-            | Work::Foreach { .. }
-            | Work::Harness { .. }
-            | Work::DockerRun { .. }
-            | Work::ContainerDefault => Err(Failure::plain("this kind of step is not supported by this runner")),
+            Work::DagRun { with, parallel } => self.dag_run(with, parallel.as_ref()).await,
+            Work::Foreach { foreach } => self.foreach(foreach).await,
+            Work::Harness { .. } | Work::DockerRun { .. } | Work::ContainerDefault => {
+                Err(Failure::plain("this kind of step is not supported by this runner"))
+            }
         }
     }
 

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use super::host::Host;
 use super::messages::Emitter;
+use super::node::FactsById;
 use super::paths::RunPaths;
+use super::prepare::RunOptions;
 use crate::plan::Plan;
 use crate::values::RunScope;
 use crate::values::masker::Masker;
 
+#[derive(Clone)]
 pub(super) struct RunContext {
     pub plan: Arc<Plan>,
     pub run_id: Arc<str>,
@@ -20,6 +23,10 @@ pub(super) struct RunContext {
     pub base_dir: PathBuf,
     /// Time between the stop signal and the kill.
     pub grace: std::time::Duration,
+    /// Facts of steps around a `foreach` body, which its steps may refer to.
+    pub outer: FactsById,
+    /// What the run was started with; children are started with the same.
+    pub options: RunOptions,
     pub masker: Masker,
     pub host: Host,
     pub emitter: Emitter,

@@ -3,7 +3,7 @@
 //! Steps run as tasks of their own and talk back through one channel, so what a step printed always comes before the
 //! news of its end. The driver is the only one who calls the listener.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use super::context::RunContext;
 use super::dispatcher::{Dispatcher, Gate, Next, Settled, Verdict};
 use super::event::{Event, EventKind, RunSummary, StepRef, StepResult, StepRole, StopReason};
 use super::node::{FactsById, NodeEnd, NodeJob, run_node};
+use super::publish::Collected;
 use super::status::{RunStatus, StepStatus};
 use super::stop::{StopCause, StopSource};
 use crate::plan::{NodeIndex, StepSpec};
@@ -45,7 +46,7 @@ pub(super) struct Driver<'a> {
     ends: Vec<Option<NodeEnd>>,
     results: Vec<StepResult>,
     handlers: Vec<(StepRole, StepResult)>,
-    handler_outputs: Vec<Map<String, serde_json::Value>>,
+    handler_outputs: Vec<Collected>,
 }
 
 impl<'a> Driver<'a> {
@@ -109,6 +110,15 @@ impl<'a> Driver<'a> {
         self.finish()
     }
 
+    /// Runs the steps alone, for the body of a `foreach`; also answers with what the steps left for references.
+    pub(super) async fn body(mut self) -> (RunSummary, FactsById) {
+        self.in_steps = true;
+        self.steps().await;
+        let all: Vec<NodeIndex> = (0..self.refs.len()).collect();
+        let facts = self.facts(&all);
+        (self.finish(), facts)
+    }
+
     async fn check_preconditions(&mut self) {
         let dag = &self.cx.plan.dag;
         if dag.preconditions.is_empty() {
@@ -152,9 +162,11 @@ impl<'a> Driver<'a> {
     fn start(&mut self, node: NodeIndex) {
         let step = Arc::clone(&self.cx.plan.nodes[node].step);
         let predecessors = self.cx.plan.predecessors(node);
+        let facts = self.facts(&predecessors);
         let mut scope = self.cx.scope.clone();
-        scope.set_steps(Arc::new(self.facts(&predecessors)), true);
+        scope.set_steps(Arc::new(facts.clone()), true);
         let job = NodeJob {
+            facts,
             variables: self.variables(&predecessors),
             scope,
             step_ref: self.refs[node].clone(),
@@ -163,13 +175,13 @@ impl<'a> Driver<'a> {
             stop: self.stop.token().with_grace(self.cx.grace),
         };
         let cx = Arc::clone(&self.cx);
-        let task = self.tasks.spawn(async move { run_node(&cx, job).await });
+        let task = self.tasks.spawn(run_node(cx, job));
         self.nodes.insert(task.id(), node);
     }
 
     /// Facts of the steps that have an id and have ended.
     fn facts(&self, nodes: &[NodeIndex]) -> FactsById {
-        let mut facts = BTreeMap::new();
+        let mut facts = self.cx.outer.clone();
         for &node in nodes {
             if let (Some(id), Some(end)) = (&self.refs[node].id, &self.ends[node]) {
                 facts.insert(id.to_string(), Arc::clone(&end.facts));
@@ -295,8 +307,9 @@ impl<'a> Driver<'a> {
             self.deadline = None;
         }
         let all: Vec<NodeIndex> = (0..self.refs.len()).collect();
+        let facts = self.facts(&all);
         let mut scope = self.cx.scope.clone();
-        scope.set_steps(Arc::new(self.facts(&all)), false);
+        scope.set_steps(Arc::new(facts.clone()), false);
         let status = match role {
             StepRole::OnInit => RunStatus::Running,
             _ => self.dispatcher.run_status(),
@@ -309,17 +322,18 @@ impl<'a> Driver<'a> {
             step_ref: step_ref(&step, role),
             step: Arc::new(step),
             scope,
+            facts,
             variables: self.variables(&all),
             status_env,
             stop: self.handler_stop.token().with_grace(self.cx.grace),
         };
         let cx = Arc::clone(&self.cx);
-        let end = self.while_passing_on(async move { run_node(&cx, job).await }).await;
+        let end = self.while_passing_on(run_node(cx, job)).await;
         self.dispatcher.handler_finished(role, end.verdict);
         self.cx.emitter.emit(EventKind::StepFinished { result: end.result.clone() });
         self.pass_on();
         self.handlers.push((role, end.result));
-        self.handler_outputs.push(end.run_outputs);
+        self.handler_outputs.push(end.collected);
     }
 
     fn finish(mut self) -> RunSummary {
@@ -339,11 +353,11 @@ impl<'a> Driver<'a> {
             steps.push(ran.unwrap_or_else(|| untouched(step_ref(step, role))));
         }
         let mut outputs = Map::new();
-        for end in self.ends.iter().flatten() {
-            outputs.extend(end.run_outputs.clone());
-        }
-        for handler in std::mem::take(&mut self.handler_outputs) {
-            outputs.extend(handler);
+        let (mut variables, mut values) = (Map::new(), Map::new());
+        for collected in self.ends.iter().flatten().map(|end| &end.collected).chain(&self.handler_outputs) {
+            outputs.extend(collected.outputs.clone());
+            variables.extend(collected.variables.clone());
+            values.extend(collected.values.clone());
         }
         let summary = RunSummary {
             run_id: Arc::clone(&self.cx.run_id),
@@ -357,6 +371,8 @@ impl<'a> Driver<'a> {
             },
             steps,
             outputs,
+            variables,
+            values,
             record: self.cx.paths.record.clone(),
             duration: self.cx.emitter.elapsed(),
         };
@@ -399,6 +415,6 @@ fn lost_end(step: StepRef, lost: &JoinError) -> NodeEnd {
         result: StepResult { status: StepStatus::Failed, exit_code: 1, error, ..untouched(step) },
         facts: Arc::default(),
         variable: None,
-        run_outputs: Map::new(),
+        collected: Collected::default(),
     }
 }

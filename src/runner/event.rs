@@ -124,6 +124,9 @@ pub struct RunSummary {
     pub steps: Vec<StepResult>,
     /// What the run as a whole collected (`outputs.json` in Dagu).
     pub outputs: Map<String, Value>,
+    /// The same apart, names as written: `output: NAME` of steps and handlers, and everything published as data.
+    pub variables: Map<String, Value>,
+    pub values: Map<String, Value>,
     /// Where the record of the run belongs; see `report::run_report`.
     pub record: PathBuf,
     pub duration: Duration,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use futures_util::future::BoxFuture;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::attempt::{Attempt, Done, choose_shell};
@@ -14,7 +15,7 @@ use super::context::RunContext;
 use super::dispatcher::Verdict;
 use super::event::{EventKind, Place, StepRef, StepResult, StepRole};
 use super::failure::Failure;
-use super::publish::{self, Leavings, Published};
+use super::publish::{self, Collected, Leavings, Published};
 use super::status::StepStatus;
 use super::stop::{StopCause, StopToken};
 use super::streams::{StepStreams, StreamPlan};
@@ -26,8 +27,10 @@ use crate::values::{ContextField, LayerKind, Policy, RunScope, StepFacts, resolv
 pub(super) struct NodeJob {
     pub step: Arc<StepSpec>,
     pub step_ref: StepRef,
-    /// The scope of the run with the facts of the steps this one may refer to.
+    /// The scope of the run with the facts below.
     pub scope: RunScope,
+    /// Facts of the steps this one may refer to.
+    pub facts: FactsById,
     /// Captured output variables of those steps.
     pub variables: Vec<(String, String)>,
     /// `DAG_RUN_STATUS` and the like, for handlers.
@@ -44,15 +47,19 @@ pub(super) struct NodeEnd {
     /// Its `output: NAME`.
     pub variable: Option<(String, String)>,
     /// What it adds to the outputs of the run.
-    pub run_outputs: Map<String, Value>,
+    pub collected: Collected,
 }
 
 /// Runs a step to its end. Never fails: whatever goes wrong is how the step ended.
-pub(super) async fn run_node(cx: &Arc<RunContext>, job: NodeJob) -> NodeEnd {
-    cx.emitter.emit(EventKind::StepStarted { step: job.step_ref.clone() });
-    let mut node = Node::new(cx, job);
-    let ended = node.run().await;
-    node.conclude(ended)
+///
+/// Boxed here, because a step may hold whole runs in itself.
+pub(super) fn run_node(cx: Arc<RunContext>, job: NodeJob) -> BoxFuture<'static, NodeEnd> {
+    Box::pin(async move {
+        cx.emitter.emit(EventKind::StepStarted { step: job.step_ref.clone() });
+        let mut node = Node::new(&cx, job);
+        let ended = node.run().await;
+        node.conclude(ended)
+    })
 }
 
 struct Node<'a> {
@@ -60,6 +67,7 @@ struct Node<'a> {
     step: Arc<StepSpec>,
     step_ref: StepRef,
     scope: RunScope,
+    facts: FactsById,
     variables: Vec<(String, String)>,
     status_env: Vec<(String, String)>,
     stop: StopToken,
@@ -80,12 +88,13 @@ enum Ended {
 
 impl<'a> Node<'a> {
     fn new(cx: &'a Arc<RunContext>, job: NodeJob) -> Self {
-        let NodeJob { step, step_ref, scope, variables, status_env, stop } = job;
+        let NodeJob { step, step_ref, scope, facts, variables, status_env, stop } = job;
         Self {
             cx,
             step,
             step_ref,
             scope,
+            facts,
             variables,
             status_env,
             stop,
@@ -364,6 +373,7 @@ impl<'a> Node<'a> {
             cwd: cwd.to_owned(),
             streams,
             stop,
+            facts: self.facts.clone(),
             output_file: output_file.to_path_buf(),
         };
         let mut ended = attempt.run().await;
@@ -399,7 +409,11 @@ impl<'a> Node<'a> {
         let mut published = std::mem::take(&mut self.published);
         match ended {
             Ended::Skipped => verdict.status = StepStatus::Skipped,
-            Ended::Done(done) => verdict.status = done.status,
+            Ended::Done(done) => {
+                // Somebody has to approve it first, which a run on its own cannot wait for.
+                let waits = self.step.approval && done.status.is_success();
+                verdict.status = if waits { StepStatus::Waiting } else { done.status };
+            }
             Ended::Broken(error) => {
                 verdict.status = StepStatus::Failed;
                 verdict.error = Some(self.cx.masker.mask(&error));
@@ -447,14 +461,8 @@ impl<'a> Node<'a> {
             stderr_log,
             duration: self.started.elapsed(),
         };
-        let collected = self.cx.masker.mask_json(&Value::Object(published.collected()));
-        NodeEnd {
-            verdict,
-            result,
-            facts: Arc::new(facts),
-            variable: published.variable,
-            run_outputs: collected.as_object().cloned().unwrap_or_default(),
-        }
+        let collected = published.collected(&self.cx.masker);
+        NodeEnd { verdict, result, facts: Arc::new(facts), variable: published.variable, collected }
     }
 
     /// True when the step's own `continue_on` allows for the failure.

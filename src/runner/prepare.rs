@@ -14,6 +14,7 @@ use super::context::RunContext;
 use super::event::Event;
 use super::host::Host;
 use super::messages::Emitter;
+use super::node::FactsById;
 use super::paths::{PathError, RunPaths, is_recorded, make_dir};
 use super::shell::Shell;
 use super::stop::{DEFAULT_GRACE, StopToken};
@@ -41,6 +42,20 @@ pub struct RunOptions {
     pub state_dir: PathBuf,
     /// Ends what we started should we die.
     pub watchdog: Option<Watchdog>,
+    /// Set for a run that a step of another run started.
+    pub lineage: Option<Lineage>,
+    /// The DAG-level environment of the parent, beneath everything the child says itself.
+    pub handed_env: Vec<(String, String)>,
+}
+
+/// Where a child run comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lineage {
+    /// Of the outermost run.
+    pub root_name: String,
+    pub root_id: String,
+    /// 1 for a child of the root.
+    pub depth: usize,
 }
 
 /// Why a run was refused before anything started.
@@ -91,6 +106,8 @@ pub(super) async fn prepare(
     scope.extend(LayerKind::Inherited, env::inherited(&options.process_env));
     scope.extend(LayerKind::Inherited, options.passed_env.iter().cloned());
 
+    // Not a profile, but it stands where one would: beneath parameters and `env`.
+    scope.extend(LayerKind::Profile, options.handed_env.iter().cloned());
     let (consts, _) = consts::consts(dag.source.get("consts").unwrap_or(&Value::Null));
     scope.set_consts(consts::resolve_consts(&consts));
     let host = Host { lookup_path, watchdog: options.watchdog.clone() };
@@ -105,9 +122,13 @@ pub(super) async fn prepare(
         .set(ContextField::RunId, &*run_id)
         .set(ContextField::AttemptId, attempt_id.as_str())
         .set(ContextField::AttemptStartedAt, Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-        .set(ContextField::TriggerType, "manual")
+        .set(ContextField::TriggerType, if options.lineage.is_some() { "subdag" } else { "manual" })
         .set(ContextField::LogFile, paths.log_file.display().to_string())
         .set(ContextField::WorkDir, paths.work_dir.display().to_string());
+    if let Some(lineage) = &options.lineage {
+        context.set(ContextField::RunRootName, lineage.root_name.as_str());
+        context.set(ContextField::RunRootId, lineage.root_id.as_str());
+    }
     if uses_artifacts(&dag) {
         make_dir(&paths.artifacts_dir, 0o750)?;
         context.set(ContextField::ArtifactsDir, paths.artifacts_dir.display().to_string());
@@ -119,7 +140,7 @@ pub(super) async fn prepare(
     scope.extend(LayerKind::Managed, managed.clone());
     let (entries, _) = env::entries(dag.source.get("env").unwrap_or(&Value::Null), EnvOwner::Workflow);
     env::resolve_entries(&entries, &mut scope, LayerKind::Env, Policy::Process);
-    let base_dir = base_dir(&dag, &scope, &paths);
+    let base_dir = base_dir(&dag, &scope, &paths, options.lineage.is_some());
     make_dir(&base_dir, 0o755)?;
     read_dotenv(&dag, &base_dir, &mut scope);
     scope.extend(LayerKind::Managed, managed);
@@ -141,6 +162,8 @@ pub(super) async fn prepare(
         paths,
         scope,
         base_dir,
+        outer: FactsById::new(),
+        options: options.clone(),
         masker,
         host,
         emitter,
@@ -252,11 +275,12 @@ fn refuse_unsupported(step: &StepSpec) -> Result<(), RefuseError> {
 }
 
 /// `working_dir` of the DAG relative to its file; without one the file's own directory, and the run's private directory
-/// where there is no file.
-fn base_dir(dag: &DagSpec, scope: &RunScope, paths: &RunPaths) -> PathBuf {
+/// where there is no file and for children.
+fn base_dir(dag: &DagSpec, scope: &RunScope, paths: &RunPaths, is_child: bool) -> PathBuf {
     let file_dir = dag.file.as_deref().and_then(Path::parent).unwrap_or(&paths.work_dir);
     match &dag.working_dir {
         Some(text) => join_dir(file_dir, &resolve(text, Policy::WorkingDir, scope), scope),
+        None if is_child => paths.work_dir.clone(),
         None => file_dir.to_owned(),
     }
 }

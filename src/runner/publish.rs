@@ -9,6 +9,7 @@ use super::attempt::Done;
 use super::failure::Failure;
 use super::streams::StepStreams;
 use crate::plan::{OutputSpec, StepSpec};
+use crate::values::masker::Masker;
 use crate::values::{RunScope, outputs};
 
 /// The outputs of a step, unmasked.
@@ -31,20 +32,25 @@ impl Published {
 
     /// As reports show them: all under their names, values that were published as data as text.
     pub(super) fn shown(&self) -> Map<String, Value> {
-        let values =
-            self.values.iter().map(|(name, value)| (name.clone(), Value::from(outputs::collected_value(value))));
+        let values = self.values.clone().into_iter();
         let declared = self.declared.iter().flatten().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
         let variable = self.variable.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
         values.chain(declared).chain(variable).collect()
     }
 
-    /// What the run as a whole collects: variables under their name in camel case, values as text.
-    pub(super) fn collected(&self) -> Map<String, Value> {
-        let values =
-            self.values.iter().map(|(name, value)| (name.clone(), Value::from(outputs::collected_value(value))));
-        let variable =
-            self.variable.iter().map(|(name, value)| (outputs::collected_name(name), Value::from(value.as_str())));
-        values.chain(variable).collect()
+    /// What the run as a whole collects, masked.
+    pub(super) fn collected(&self, masker: &Masker) -> Collected {
+        let text = |text: &str| Value::from(masker.mask(text));
+        let mut collected = Collected::default();
+        for (name, value) in &self.values {
+            collected.outputs.insert(name.clone(), text(&outputs::collected_value(value)));
+            collected.values.insert(name.clone(), masker.mask_json(value));
+        }
+        if let Some((name, value)) = &self.variable {
+            collected.outputs.insert(outputs::collected_name(name), text(value));
+            collected.variables.insert(name.clone(), text(value));
+        }
+        collected
     }
 
     /// Takes back what only a success publishes.
@@ -53,6 +59,17 @@ impl Published {
         self.values = Map::new();
         self.output = None;
     }
+}
+
+/// A step's part of the outputs of its run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Collected {
+    /// Variables under their names in camel case, and all values as text.
+    pub outputs: Map<String, Value>,
+    /// Variables under their own names.
+    pub variables: Map<String, Value>,
+    /// What was published as data.
+    pub values: Map<String, Value>,
 }
 
 /// A fresh, empty output file, removed when dropped.
