@@ -23,5 +23,5 @@ pub use config::{Config, Root};
 pub use definition::Definition;
 pub use finding::{Base, Finding, Location, Part};
 pub use plan::{Attempt, HarnessPlan, Place, PlanError, Refusal};
-pub use provider::{Provider, Providers};
+pub use provider::{BuiltIn, Provider, Providers};
 pub use step::{HarnessStep, Position};

@@ -69,13 +69,12 @@ pub(super) fn forbidden_keys(config: &Config) -> Vec<Finding> {
     let present = FORBIDDEN.into_iter().filter_map(|key| Some((key, config.entries.get(key)?)));
     present
         .map(|(key, entry)| {
-            let code = if key == "binary" { "unsupported-field" } else { "unsupported-field" };
             let message = format!("`{key}` belongs to a definition under `harnesses`, not here");
             let help = match key {
                 "binary" => "define the program under `harnesses: {NAME: {binary: …}}` and write `provider: NAME`",
                 _ => "define the program under `harnesses` with `prefix_args` and `prompt_mode`, and write `provider: NAME`",
             };
-            Finding::error(code, entry.at.on_key(), message).help(help)
+            Finding::error("unsupported-field", entry.at.on_key(), message).help(help)
         })
         .collect()
 }
