@@ -85,6 +85,7 @@ mod harness_definition_literal;
 mod harness_definition_name;
 mod harness_definition_shadows;
 mod harness_definition_unused;
+mod harness_fallback_nested;
 mod harness_managed_session;
 mod harness_option_duplicate;
 mod harness_option_ignored;
@@ -126,6 +127,7 @@ pub static RULES: &[&dyn Rule] = &[
     &harness_definition_name::HarnessDefinitionName,
     &harness_definition_shadows::HarnessDefinitionShadows,
     &harness_definition_unused::HarnessDefinitionUnused,
+    &harness_fallback_nested::HarnessFallbackNested,
     &harness_managed_session::HarnessManagedSession,
     &harness_option_duplicate::HarnessOptionDuplicate,
     &harness_option_ignored::HarnessOptionIgnored,

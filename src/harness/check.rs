@@ -1,7 +1,7 @@
 //! What is wrong with harness steps, found without running anything.
 //!
-//! Shapes are reported where they are read ([`Root::read`], [`HarnessStep::read`]); this module judges what was read. A
-//! fault in the root's fallbacks is reported by every step that inherits them, at the same place: callers drop repeats.
+//! Shapes are the schema's business: this module judges what could be read. A fault in the root's fallbacks is reported
+//! by every step that inherits them, at the same place: callers drop repeats.
 
 mod attempts;
 mod in_process;
@@ -15,17 +15,13 @@ use crate::diagnostic::Severity;
 use crate::harness::config::{Config, Root};
 use crate::harness::finding::Finding;
 use crate::harness::provider::Provider;
-use crate::harness::step::{HarnessStep, fallback_shape};
+use crate::harness::step::HarnessStep;
 
 /// Findings about the root `harness:` itself, whether or not a step uses it.
 pub fn root(root: &Root) -> Vec<Finding> {
     let Some(defaults) = &root.defaults else { return Vec::new() };
     let mut findings = Vec::new();
-    findings.extend(attempts::forbidden_keys(defaults));
     findings.extend(attempts::provider(defaults, &root.providers, attempts::Role::Defaults));
-    if let Some(entry) = defaults.entries.get("fallback") {
-        findings.extend(fallback_shape(&entry.value, &entry.at));
-    }
     if let Some(Provider::InProcess) = defaults.literal_provider().and_then(|name| root.providers.get(name)) {
         findings.extend(attempts::in_process(defaults, None));
     }

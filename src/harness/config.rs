@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::harness::definition::{self, kind};
+use crate::harness::definition;
 use crate::harness::finding::{Finding, Location};
 use crate::harness::provider::Providers;
 
@@ -121,23 +121,11 @@ pub struct Root {
 }
 
 impl Root {
-    /// Reads the root mapping of a document; the findings are about `harnesses` and about the shape of `harness`.
+    /// Reads the root mapping of a document; the findings are about `harnesses`.
     pub fn read(document: &Map<String, Value>) -> (Self, Vec<Finding>) {
-        let (providers, mut findings) = definition::parse_all(document.get("harnesses"));
-        let at = Location::document(["harness"]);
-        let defaults = match document.get("harness") {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(entries)) => Some(Config::read(entries, &at)),
-            Some(other) => {
-                let message = format!("`harness` must be a mapping with at least `provider`, not {}", kind(other));
-                let finding = Finding::error("wrong-type", at.on_key(), message);
-                findings.push(match other.as_str() {
-                    Some(name) => finding.help(format!("write `harness: {{provider: {}}}`", name.trim())),
-                    None => finding,
-                });
-                None
-            }
-        };
+        let (providers, findings) = definition::parse_all(document.get("harnesses"));
+        let defaults = document.get("harness").and_then(Value::as_object);
+        let defaults = defaults.map(|entries| Config::read(entries, &Location::document(["harness"])));
         let container = Container::read(document.get("container"), Location::document(["container"]));
         let secrets = document.get("secrets").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let secrets = secrets.iter().filter_map(|secret| secret.get("name")?.as_str()).map(str::to_owned).collect();

@@ -55,16 +55,6 @@ pub enum Refusal {
     Managed,
 }
 
-impl Refusal {
-    /// The code of the finding about the same thing.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::InProcess => "harness-builtin-not-runnable",
-            Self::Managed => "harness-managed-session",
-        }
-    }
-}
-
 /// Why a step fails before any attempt starts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -104,30 +94,6 @@ pub enum PlanError {
 
 /// The options of a managed OpenCode session.
 pub(crate) const MANAGED_KEYS: [&str; 8] = ["agent", "model", "variant", "session", "fork", "title", "file", "command"];
-
-impl PlanError {
-    /// The code of the finding about the same thing.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::PromptMissing => "missing-field",
-            Self::PromptEmpty => "invalid-value",
-            Self::Reference { .. } => "reference-failed",
-            Self::ProviderMissing { .. } => "harness-provider-missing",
-            Self::ProviderUnresolved { .. } => "provider-unresolved",
-            Self::ProviderUnknown { .. } | Self::ProviderNotText { .. } => "harness-provider-coerced",
-            Self::ProviderBroken { .. } => "wrong-type",
-            Self::ForbiddenKey { key: "binary", .. } => "unsupported-field",
-            Self::ForbiddenKey { .. } => "unsupported-field",
-            Self::FallbackNested { .. } => "conflicting-fields",
-            Self::StdinInContainer => "harness-stdin-in-container",
-            Self::StdinModeInContainer { .. } => "harness-prompt-mode-in-container",
-            Self::BuiltinInContainer => "harness-builtin-in-container",
-            Self::ManagedType { .. } => "harness-managed-session",
-            Self::ManagedOption { .. } => "harness-managed-session",
-            Self::ManagedFormat { .. } => "harness-managed-session",
-        }
-    }
-}
 
 impl HarnessStep {
     /// Where the step's attempts run.
@@ -255,7 +221,7 @@ mod tests {
     fn plan_of(document: Value, step: Value) -> Result<HarnessPlan, PlanError> {
         let (root, findings) = Root::read(document.as_object().unwrap());
         assert!(findings.iter().all(|finding| finding.severity < crate::diagnostic::Severity::Error), "{findings:?}");
-        let (step, _) = HarnessStep::read(step.as_object().unwrap(), &root, Position::Step);
+        let step = HarnessStep::read(step.as_object().unwrap(), &root, Position::Step);
         step.plan(&root.providers, &|text| {
             if text.contains("${fail}") {
                 return Err("`${fail}` fails".to_owned());
@@ -277,6 +243,11 @@ mod tests {
             command.argv.into_iter().chain(stdin).collect()
         };
         attempts.into_iter().map(line).collect()
+    }
+
+    /// The variant of an error.
+    fn name(error: PlanError) -> String {
+        format!("{error:?}").split([' ', '{']).next().unwrap_or_default().to_owned()
     }
 
     fn line(document: Value, with: Value) -> Vec<String> {
@@ -500,22 +471,22 @@ mod tests {
         assert!(
             failure(fallback("nobody")).to_string().starts_with("unknown provider `nobody`; known are `5`, `aider`")
         );
-        assert_eq!(failure(with(json!(" claude "))).code(), "harness-provider-coerced");
-        assert_eq!(failure(with(json!("5"))).code(), "harness-provider-coerced");
-        assert_eq!(failure(with(json!("${params.N}"))).code(), "harness-provider-coerced");
-        assert_eq!(failure(with(json!(null))).code(), "harness-provider-missing");
-        assert_eq!(failure(with(json!("${params.EMPTY}"))).code(), "harness-provider-missing");
+        assert_eq!(name(failure(with(json!(" claude ")))), "ProviderUnknown");
+        assert_eq!(name(failure(with(json!("5")))), "ProviderNotText");
+        assert_eq!(name(failure(with(json!("${params.N}")))), "ProviderNotText");
+        assert_eq!(name(failure(with(json!(null)))), "ProviderMissing");
+        assert_eq!(name(failure(with(json!("${params.EMPTY}")))), "ProviderMissing");
     }
 
     #[test]
     fn what_the_loader_would_refuse_stops_here_too() {
-        let failure = |with: Value| plan(json!({}), with).unwrap_err().code();
-        assert_eq!(failure(json!({"provider": "claude"})), "missing-field");
-        assert_eq!(failure(json!({"provider": "claude", "prompt": "${params.EMPTY}"})), "invalid-value");
-        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "binary": "x"})), "unsupported-field");
-        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "prompt_args": []})), "unsupported-field");
+        let failure = |with: Value| name(plan(json!({}), with).unwrap_err());
+        assert_eq!(failure(json!({"provider": "claude"})), "PromptMissing");
+        assert_eq!(failure(json!({"provider": "claude", "prompt": "${params.EMPTY}"})), "PromptEmpty");
+        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "binary": "x"})), "ForbiddenKey");
+        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "prompt_args": []})), "ForbiddenKey");
         let nested = json!([{"provider": "pi", "fallback": []}]);
-        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "fallback": nested})), "conflicting-fields");
+        assert_eq!(failure(json!({"provider": "claude", "prompt": "P", "fallback": nested})), "FallbackNested");
         let reference = plan(
             json!({}),
             json!({"provider": "claude", "prompt": "P", "fallback": [{"provider": "pi", "m": "${fail}"}]}),
@@ -527,17 +498,17 @@ mod tests {
     fn nothing_is_piped_into_a_container() {
         let document =
             json!({"harnesses": {"r": {"binary": "b", "prompt_mode": "stdin"}}, "container": {"image": "i"}});
-        let failure = |with: Value| plan(document.clone(), with).unwrap_err().code();
-        assert_eq!(failure(json!({"provider": "goose", "prompt": "P", "stdin": "S"})), "harness-stdin-in-container");
+        let failure = |with: Value| name(plan(document.clone(), with).unwrap_err());
+        assert_eq!(failure(json!({"provider": "goose", "prompt": "P", "stdin": "S"})), "StdinInContainer");
         assert_eq!(
             failure(json!({"provider": "r", "prompt": "P", "fallback": [{"provider": "pi"}]})),
-            "harness-prompt-mode-in-container"
+            "StdinModeInContainer"
         );
-        assert_eq!(failure(json!({"provider": "builtin", "prompt": "P"})), "harness-builtin-in-container");
+        assert_eq!(failure(json!({"provider": "builtin", "prompt": "P"})), "BuiltinInContainer");
         let step = json!({"action": "harness.run", "container": "box", "with": {"provider": "r", "prompt": "P"}});
         assert_eq!(
-            plan_of(json!({"harnesses": {"r": {"binary": "b", "prompt_mode": "stdin"}}}), step).unwrap_err().code(),
-            "harness-prompt-mode-in-container"
+            name(plan_of(json!({"harnesses": {"r": {"binary": "b", "prompt_mode": "stdin"}}}), step).unwrap_err()),
+            "StdinModeInContainer"
         );
     }
 

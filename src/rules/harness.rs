@@ -33,8 +33,8 @@ impl HarnessFindings {
         for at in &steps {
             let Value::Object(written) = dag.value(at.step.node).to_json() else { continue };
             let position = if matches!(at.role, Role::Handler(_)) { Position::Handler } else { Position::Step };
-            let (step, mut findings) = HarnessStep::read(&written, &root, position);
-            findings.extend(check::step(&step, &root));
+            let step = HarnessStep::read(&written, &root, position);
+            let findings = check::step(&step, &root);
             used.extend(check::used_providers(&step).map(str::to_owned));
             found.extend(findings.into_iter().map(|finding| diagnostic(dag, Some(at.step), finding)));
         }

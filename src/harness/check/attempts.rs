@@ -4,46 +4,42 @@ use serde_json::Value;
 
 use crate::diagnostic::{Gate, Severity};
 use crate::harness::coerce::{Setting, coerce};
-use crate::harness::config::{Config, Container, FORBIDDEN, Root, is_template};
-use crate::harness::definition::{PromptMode, kind, list};
+use crate::harness::config::{Config, Container, Root, is_template};
+use crate::harness::definition::{PromptMode, list};
 use crate::harness::finding::Finding;
 use crate::harness::plan::MANAGED_KEYS;
 use crate::harness::provider::{IN_PROCESS, Provider, Providers};
-use crate::harness::step::HarnessStep;
+use crate::harness::step::{HarnessStep, Position};
 
-/// What a configuration is, for the code and the words of its findings.
+/// What a configuration is, for the words of its findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Primary,
+    /// Primary, of a step in the older form, which the schema takes as it comes.
+    Older,
     Fallback,
     Defaults,
 }
 
-impl Role {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Primary => "a harness step",
-            Self::Fallback => "a fallback",
-            Self::Defaults => "the root `harness`",
-        }
-    }
-}
-
-const MISSING: &str = "harness-provider-missing";
-
 pub(super) fn attempt(config: &Config, index: usize, step: &HarnessStep, root: &Root) -> Vec<Finding> {
-    let role = if index == 0 { Role::Primary } else { Role::Fallback };
+    let role = match (index, step.is_older) {
+        (0, false) => Role::Primary,
+        (0, true) => Role::Older,
+        _ => Role::Fallback,
+    };
     let mut findings = Vec::new();
-    findings.extend(forbidden_keys(config));
-    if let Some(entry) = config.entries.get("fallback") {
+    // Elsewhere the schema says so; of handlers Dagu's loader does not look at the fallbacks.
+    if let (Position::Handler, Some(entry)) = (step.position, config.entries.get("fallback")) {
         let message = "a fallback cannot have fallbacks of its own";
         findings.push(
-            Finding::error("conflicting-fields", entry.at.on_key(), message)
-                .gate(step.position.gate())
+            Finding::ours(Severity::Error, "harness-fallback-nested", entry.at.on_key(), message)
                 .help("add them to the list of the step; they are tried in order"),
         );
     }
-    findings.extend(provider(config, &root.providers, role));
+    // A step without readable options is the schema's.
+    if index > 0 || step.has_options || config.entries.contains_key("provider") {
+        findings.extend(provider(config, &root.providers, role));
+    }
     let Some(name) = config.literal_provider() else { return findings };
     let at = &config.entries["provider"].at;
     match root.providers.get(name) {
@@ -64,49 +60,37 @@ pub(super) fn attempt(config: &Config, index: usize, step: &HarnessStep, root: &
     findings
 }
 
-/// `binary` and `prompt_args`.
-pub(super) fn forbidden_keys(config: &Config) -> Vec<Finding> {
-    let present = FORBIDDEN.into_iter().filter_map(|key| Some((key, config.entries.get(key)?)));
-    present
-        .map(|(key, entry)| {
-            let message = format!("`{key}` belongs to a definition under `harnesses`, not here");
-            let help = match key {
-                "binary" => "define the program under `harnesses: {NAME: {binary: …}}` and write `provider: NAME`",
-                _ => "define the program under `harnesses` with `prefix_args` and `prompt_mode`, and write `provider: NAME`",
-            };
-            Finding::error("unsupported-field", entry.at.on_key(), message).help(help)
-        })
-        .collect()
-}
-
-/// The provider is there and known, or a template.
+/// The provider is there and known, or a template. Where the schema looks as well, it is left to say what is no text.
 pub(super) fn provider(config: &Config, providers: &Providers, role: Role) -> Option<Finding> {
-    let whose = role.words();
-    let Some(entry) = config.entries.get("provider") else {
-        let message = format!("{whose} needs a `provider`");
-        return Some(Finding::error(MISSING, config.at.lacks("provider"), message).help(choices(providers)));
+    let whose = match role {
+        Role::Fallback => "a fallback",
+        Role::Defaults => "the root `harness`",
+        Role::Primary | Role::Older => "a harness step",
     };
-    let name = match &entry.value {
-        Value::String(name) if !name.trim().is_empty() => name.as_str(),
-        Value::String(_) => {
-            let message = format!("{whose} needs a `provider`, and this one is blank");
-            return Some(Finding::error(MISSING, entry.at.clone(), message).help(choices(providers)));
+    let ours = matches!(role, Role::Fallback | Role::Older);
+    let missing =
+        |at, message: String| Finding::error("harness-provider-missing", at, message).help(choices(providers));
+    let name = match config.entries.get("provider").map(|entry| (&entry.value, &entry.at)) {
+        None if role == Role::Defaults => return None,
+        None => return Some(missing(config.at.lacks("provider"), format!("{whose} needs a `provider`"))),
+        Some((Value::String(name), _)) if !name.trim().is_empty() => name.as_str(),
+        Some((Value::String(_), at)) => {
+            return Some(missing(at.clone(), format!("{whose} needs a `provider`, and this one is blank")));
         }
-        Value::Null => {
-            let message = format!("{whose} needs a `provider`; an empty one hides the default too");
-            return Some(Finding::error(MISSING, entry.at.on_key(), message).help(choices(providers)));
+        Some((Value::Null, at)) => {
+            return ours.then(|| missing(at.on_key(), format!("{whose} needs a `provider`, and this one is empty")));
         }
-        other => {
-            let message = format!("`provider` must be the name of a harness, not {}", kind(other));
-            return Some(Finding::error("wrong-type", entry.at.clone(), message).help(choices(providers)));
+        Some((_, at)) => {
+            return ours.then(|| missing(at.clone(), "`provider` must be the name of a harness".to_owned()));
         }
     };
+    let at = &config.entries["provider"].at;
     if is_template(name) {
         return None;
     }
     if providers.get(name).is_none() {
         let message = format!("unknown provider `{name}`");
-        let finding = Finding::error("harness-provider-unknown", entry.at.clone(), message);
+        let finding = Finding::error("harness-provider-unknown", at.clone(), message);
         return Some(match providers.nearest(name) {
             Some(near) if near != name.trim() => finding.meant(near),
             _ => finding.help(way_out(name, providers)),
@@ -115,7 +99,7 @@ pub(super) fn provider(config: &Config, providers: &Providers, role: Role) -> Op
     let read = coerce(name);
     (!matches!(read, Setting::Text(_))).then(|| {
         let message = format!("harness `{name}` can never be chosen: its name is read as {}", noun(&read));
-        Finding::ours(Severity::Error, "harness-provider-coerced", entry.at.clone(), message)
+        Finding::ours(Severity::Error, "harness-provider-coerced", at.clone(), message)
             .help("give the definition a name that is a word")
     })
 }

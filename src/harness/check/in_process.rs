@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use crate::diagnostic::nearest;
 use crate::harness::coerce::{Setting, coerce};
 use crate::harness::config::{Config, RESERVED};
-use crate::harness::definition::{kind, list};
+use crate::harness::definition::list;
 use crate::harness::finding::{Finding, Location};
+use crate::schema::words::kind;
 
 const KEYS: [&str; 8] = ["max_iterations", "memory", "model", "safe_mode", "skills", "soul", "tools", "web_search"];
 const ALIASES: [(&str, &str); 3] =

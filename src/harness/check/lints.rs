@@ -15,6 +15,7 @@ use crate::harness::step::HarnessStep;
 
 pub(super) fn step(step: &HarnessStep, root: &Root) -> Vec<Finding> {
     let mut findings = Vec::new();
+    findings.extend(prompt_list(step));
     findings.extend(leading_dash(step, root));
     findings.extend(secrets(step, root));
     findings.extend(leak(step, root));
@@ -40,6 +41,12 @@ pub(super) fn step(step: &HarnessStep, root: &Root) -> Vec<Finding> {
 /// The entries that may become flags.
 fn options(config: &Config) -> impl Iterator<Item = (&String, &Entry)> {
     config.entries.iter().filter(|(key, _)| !["provider", "fallback", "managed"].contains(&key.as_str()))
+}
+
+fn prompt_list(step: &HarnessStep) -> Option<Finding> {
+    let prompt = step.prompt.as_ref().filter(|_| step.is_prompt_list)?;
+    let message = format!("`{}` is a list; Dagu takes its one item, its documentation wants text", prompt.at);
+    Some(Finding::warning("harness-prompt-list", prompt.at.clone(), message).help("write the item alone"))
 }
 
 fn leading_dash(step: &HarnessStep, root: &Root) -> Option<Finding> {
