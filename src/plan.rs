@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn an_agent_in_a_shared_container_follows_the_commands_above_it() {
-        let agent = |id| StepSpec::new(id, Work::Harness { with: Map::new(), script: None });
+        let agent = |id| StepSpec::new(id, Work::Harness { written: Map::new() });
         let command = |id| StepSpec::new(id, Work::Commands(vec!["true".into()]));
         let mut steps = vec![command("a"), agent("b"), agent("c"), command("d"), agent("e")];
         steps[4].depends = Some(Vec::new());

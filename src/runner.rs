@@ -5,6 +5,7 @@
 //! texts *mean* from [`crate::values`], and where programs run is a [`target::Target`].
 
 pub mod action;
+mod agent_scope;
 pub mod attempt;
 mod child;
 mod command;
@@ -15,6 +16,7 @@ mod drive;
 pub mod event;
 pub mod failure;
 mod foreach;
+mod harness;
 pub mod host;
 mod messages;
 mod node;

@@ -115,10 +115,9 @@ pub enum Work {
         command: String,
         args: Vec<String>,
     },
-    /// A harness step; `with` as written, defaults not merged.
+    /// A harness step: its mapping as written, in either spelling.
     Harness {
-        with: Map<String, Value>,
-        script: Option<String>,
+        written: Map<String, Value>,
     },
     /// `docker.run` and `container.run`.
     DockerRun {

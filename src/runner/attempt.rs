@@ -68,7 +68,8 @@ impl Attempt<'_> {
             Work::Action { name, with } => super::action::run(self, name, with).await,
             Work::DagRun { with, parallel } => self.dag_run(with, parallel.as_ref()).await,
             Work::Foreach { foreach } => self.foreach(foreach).await,
-            Work::Harness { .. } | Work::DockerRun { .. } | Work::ContainerDefault => {
+            Work::Harness { written } => self.harness(written).await,
+            Work::DockerRun { .. } | Work::ContainerDefault => {
                 Err(Failure::plain("this kind of step is not supported by this runner"))
             }
         }

@@ -93,13 +93,7 @@ impl Reading {
                     }
                     return Work::DockerRun { with };
                 }
-                "harness" => {
-                    let mut with = with.clone();
-                    if let Some(prompt) = get("command") {
-                        with.entry("prompt").or_insert_with(|| prompt.clone());
-                    }
-                    return Work::Harness { with, script: text(get("script")) };
-                }
+                "harness" => return Work::Harness { written: map.clone() },
                 _ if get("call").is_none() => return Work::Action { name: kind, with: with.clone() },
                 _ => {}
             }
@@ -163,7 +157,7 @@ impl Reading {
     fn action(&mut self, action: &str, map: &Map<String, Value>, with: &Map<String, Value>, path: &str) -> Work {
         match action {
             "exec" => self.exec(with, &format!("{path}.with")),
-            "harness.run" => Work::Harness { with: with.clone(), script: None },
+            "harness.run" => Work::Harness { written: map.clone() },
             "docker.run" | "container.run" => Work::DockerRun { with: with.clone() },
             "dag.run" => Work::DagRun { with: with.clone(), parallel: present(map.get("parallel")).cloned() },
             _ => Work::Action { name: action.to_owned(), with: with.clone() },
