@@ -24,6 +24,7 @@ pub mod consts;
 pub mod secrets;
 pub mod masker;
 pub mod items;
+pub mod notices;
 
 pub use context::{Context, ContextField};
 pub use problem::{At, Problem, Segment};
