@@ -269,3 +269,39 @@ fn what_a_child_is_passed() {
     assert_eq!(map.values[1].text, "4 5");
     assert_eq!(map.raw, None);
 }
+
+#[test]
+fn eval_as_a_run_does_it() {
+    use crate::values::{LayerKind, RunScope, dynamic};
+
+    let params = json!([
+        {"name": "a", "default": "${consts.svc}"},
+        {"name": "b", "eval": "$(printf 7)", "type": "integer"},
+        {"name": "c", "eval": "${params.a}-$b-${params.d}-${consts.svc}"},
+        {"name": "d", "default": "dv"},
+        {"name": "e", "eval": "$HOSTONLY ${env.HOSTONLY} ${b:-z}"},
+        {"name": "f", "eval": "$(exit 3)", "default": "${params.d}"},
+    ]);
+    let mut base = RunScope::new([("HOSTONLY".to_owned(), "h".to_owned())].into());
+    base.set_consts([("svc".to_owned(), "api".to_owned())].into());
+    let mut eval = |text: &str, values: &ParamValues| {
+        let mut scope = base.clone();
+        scope.extend(LayerKind::Params, values.env());
+        scope.set_params(values.clone());
+        let mut run = |body: &str| match body {
+            "printf 7" => Ok("7\n".to_owned()),
+            _ => Err("exit status 3".to_owned()),
+        };
+        dynamic::evaluate(text, &scope, &mut run).map_err(|error| error.to_string())
+    };
+    let chosen = choose(&declared(params), &Passed::default(), &mut eval).expect("values");
+    for (name, value) in [
+        ("a", "${consts.svc}"),
+        ("b", "7"),
+        ("c", "${consts.svc}-7-${params.d}-api"),
+        ("e", "h h 7"),
+        ("f", "${params.d}"),
+    ] {
+        assert_eq!(chosen.get(name), Some(value), "{name}");
+    }
+}

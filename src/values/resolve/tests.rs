@@ -205,3 +205,23 @@ fn strings_of_a_value_are_resolved_and_keys_are_not() {
     let resolved = json!({"k": "prod", "${params.e}": 1, "l": ["x", {"d": "x"}], "b": true});
     assert_eq!(resolve_json(&value, Scope, &scope()), resolved);
 }
+
+proptest::proptest! {
+    /// Any text gives some text, tokens lie on character boundaries, and a text without names changes only by the
+    /// backslashes of escapes.
+    #[test]
+    fn any_text_will_do(text in r#"([$\\{}'"`():#%/.*\[\]A1e ä\n-]|\$\{|\$A|params\.e){0,24}"#) {
+        let scope = scope();
+        for policy in [Scope, Host, Process, WorkingDir, Shell, Path, Plain, ContainerShell, Kept] {
+            resolve(&text, policy, &scope);
+        }
+        for token in scan(&text) {
+            proptest::prop_assert!(token.text(&text).starts_with('$'));
+        }
+        let kept = resolve(&text, Shell, &RunScope::default());
+        proptest::prop_assert_eq!(kept.replace('\\', ""), text.replace('\\', ""));
+        let _ = crate::values::dynamic::evaluate(&text, &scope, &mut |_| Ok(String::new()));
+        let _ = crate::values::dotenv::parse(&text);
+        crate::values::params::split::words(&text);
+    }
+}
