@@ -6,25 +6,25 @@
 //!
 //! The one thing that surprises: a field's policy, never its text, decides what `$NAME` means in it. See [`Policy`].
 
-pub mod problem;
-pub mod json_text;
-pub mod path;
-pub mod params;
-pub mod context;
 pub mod reference;
 pub mod operator;
 pub mod scan;
 pub mod scope;
 pub mod resolve;
 pub mod dynamic;
+pub mod consts;
+pub mod context;
+pub mod params;
 pub mod env;
 pub mod dotenv;
-pub mod outputs;
-pub mod consts;
 pub mod secrets;
 pub mod masker;
+pub mod outputs;
 pub mod items;
 pub mod notices;
+pub mod path;
+pub mod json_text;
+pub mod problem;
 
 pub use context::{Context, ContextField};
 pub use problem::{At, Problem, Segment};

@@ -25,7 +25,11 @@ pub struct Const {
 pub fn consts(value: &Value) -> (Vec<Const>, Vec<Problem>) {
     let mut found: Vec<Const> = Vec::new();
     let mut problems = Vec::new();
-    let mut report = |path, message: String| problems.push(Problem::new("consts-invalid", path, message));
+    let mut report = |path: Vec<Segment>, message: String| {
+        let problem = Problem::new("consts-invalid", path, message);
+        // Below an entry it is its name that says which one is meant.
+        problems.push(if problem.path.len() > 1 { problem.at_key() } else { problem });
+    };
     let items = match value {
         Value::Null => return (found, problems),
         Value::Array(items) => items,

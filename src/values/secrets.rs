@@ -81,11 +81,17 @@ impl Reader {
             let message = format!("an entry of `secrets` must be a map, not `{}`", json_text::plain(item));
             return self.report("wrong-type", path, message);
         };
-        let text = |key: &str| match map.get(key) {
-            None | Some(Value::Null) => None,
-            Some(value) => Some(json_text::plain(value)).filter(|text| !text.is_empty()),
-        };
         let before = self.problems.len();
+        for key in ["name", "provider", "key", "ref"] {
+            if let Some(other) = map.get(key).filter(|value| !value.is_string() && !value.is_null()) {
+                let message = format!("`{key}` must be text, not `{}`", json_text::plain(other));
+                self.report("wrong-type", below(&path, key), message);
+            }
+        }
+        if self.problems.len() > before {
+            return;
+        }
+        let text = |key: &str| map.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
         let name = text("name");
         self.name(name.as_deref(), &path);
         let options = self.options(map.get("options"), &path);

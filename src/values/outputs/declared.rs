@@ -25,6 +25,10 @@ pub struct DeclaredOutput {
     pub path: Option<String>,
 }
 
+fn report(problems: &mut Vec<Problem>, path: Vec<Segment>, message: impl Into<String>) {
+    problems.push(Problem::new("outputs-invalid", path, message));
+}
+
 /// Reads the `outputs` of a step. `has_id` says whether the step has an id of its own, which references need.
 pub fn declared(value: &Value, has_id: bool) -> (Vec<DeclaredOutput>, Vec<Problem>) {
     let mut outputs: Vec<DeclaredOutput> = Vec::new();
@@ -42,11 +46,9 @@ pub fn declared(value: &Value, has_id: bool) -> (Vec<DeclaredOutput>, Vec<Proble
     }
     for (i, item) in items.iter().enumerate() {
         let path = vec![Segment::from(i)];
-        let mut report = |path: Vec<Segment>, message: String| {
-            problems.push(Problem::new("outputs-invalid", path, message));
-        };
         let Value::Object(map) = item else {
             report(
+                &mut problems,
                 path,
                 format!("an entry of `outputs` must be a map with a `name`, not `{}`", json_text::plain(item)),
             );
@@ -54,29 +56,42 @@ pub fn declared(value: &Value, has_id: bool) -> (Vec<DeclaredOutput>, Vec<Proble
         };
         for key in map.keys().filter(|key| !["name", "type", "path"].contains(&key.as_str())) {
             report(
+                &mut problems,
                 below(&path, key.as_str()),
                 format!("unknown field `{key}` in `outputs`; expected name, type or path"),
             );
         }
         let kind = match map.get("type") {
             None => OutputKind::String,
-            Some(Value::String(kind)) if kind == "string" => OutputKind::String,
-            Some(Value::String(kind)) if kind == "json" => OutputKind::Json,
+            Some(Value::String(kind)) if matches!(kind.trim(), "string" | "") => OutputKind::String,
+            Some(Value::String(kind)) if kind.trim() == "json" => OutputKind::Json,
             Some(other) => {
                 let message = format!("the type must be string or json, not `{}`", json_text::plain(other));
-                report(below(&path, "type"), message);
+                report(&mut problems, below(&path, "type"), message);
                 OutputKind::String
             }
         };
-        let file = map.get("path").map(json_text::plain);
+        let file = match map.get("path") {
+            None => None,
+            Some(Value::String(file)) => Some(file.clone()),
+            Some(other) => {
+                report(
+                    &mut problems,
+                    below(&path, "path"),
+                    format!("the path must be text, not `{}`", json_text::plain(other)),
+                );
+                None
+            }
+        };
         if file.is_some() && map.contains_key("type") {
-            report(below(&path, "type"), "`type` and `path` exclude each other".to_owned());
+            let problem = Problem::new("outputs-invalid", below(&path, "type"), "`type` and `path` exclude each other");
+            problems.push(problem.at_key());
         }
         match map.get("name") {
-            None | Some(Value::Null) => report(path, "an output's name is required".to_owned()),
+            None | Some(Value::Null) => report(&mut problems, path, "an output's name is required".to_owned()),
             Some(Value::String(name)) if is_name(name) => {
                 if outputs.iter().any(|output| output.name == *name) {
-                    report(below(&path, "name"), format!("duplicate output name `{name}`"));
+                    report(&mut problems, below(&path, "name"), format!("duplicate output name `{name}`"));
                 } else {
                     outputs.push(DeclaredOutput { name: name.clone(), kind, path: file });
                 }
@@ -84,7 +99,7 @@ pub fn declared(value: &Value, has_id: bool) -> (Vec<DeclaredOutput>, Vec<Proble
             Some(other) => {
                 let name = json_text::plain(other);
                 let message = format!("the output name must match `^[A-Za-z][A-Za-z0-9_]*$`, `{name}` does not");
-                report(below(&path, "name"), message);
+                report(&mut problems, below(&path, "name"), message);
             }
         }
     }

@@ -111,7 +111,7 @@ impl Reader<'_> {
             return (self.problems.len() == before).then(|| Entry::Literal(value.clone()));
         }
         let path = map.get("path");
-        let from = match map.get("from").map(|from| (from, from.as_str())) {
+        let from = match map.get("from").map(|from| (from, from.as_str().map(str::trim))) {
             None => {
                 let key = map.keys().find(|key| WORDS.contains(&key.as_str())).map_or("", String::as_str);
                 self.report_key(key, format!("`{key}` needs a source: `from: stdout`, `stderr` or `file`"));
@@ -214,14 +214,21 @@ impl Reader<'_> {
     fn field(&mut self, value: &Value) -> Option<Entry> {
         let Value::Object(map) = value else { return Some(Entry::Literal(value.clone())) };
         let before = self.problems.len();
-        self.known(map, &["value", "decode", "select"]);
+        self.known(map, &["value", "from", "decode", "select"]);
         if let Some(value) = map.get("value") {
-            for key in ["decode", "select"] {
+            for key in ["from", "decode", "select"] {
                 if map.contains_key(key) {
                     self.report_key(key, format!("`{key}` does not go with `value`"));
                 }
             }
             return (self.problems.len() == before).then(|| Entry::Literal(value.clone()));
+        }
+        match map.get("from").map(|from| (from, from.as_str().map(str::trim))) {
+            None | Some((_, Some("stdout"))) => {}
+            Some((other, _)) => {
+                let message = format!("here `from` can only be stdout, not `{}`", json_text::plain(other));
+                self.report("from", message);
+            }
         }
         let select = self.select(map);
         let decode = self.decode(map).unwrap_or(if select.is_some() { Decode::Json } else { Decode::Text });
@@ -239,8 +246,8 @@ impl Reader<'_> {
 
     fn decode(&mut self, map: &Map<String, Value>) -> Option<Decode> {
         let value = map.get("decode")?;
-        match value.as_str() {
-            Some("text") => Some(Decode::Text),
+        match value.as_str().map(str::trim) {
+            Some("text" | "") => Some(Decode::Text),
             Some("json") => Some(Decode::Json),
             Some("yaml") => Some(Decode::Yaml),
             _ => {
@@ -444,7 +451,7 @@ mod tests {
         );
         assert_eq!(stdout(json!({"field": "j", "select": ".k[0]"}), nested), Ok(json!({"j": 1})));
         assert_eq!(stdout(json!({"select": ".k[1]"}), nested), Ok(json!({"z": 2})));
-        let fields = json!({"fields": {"lit": "L1", "sel": {"decode": "json", "select": ".a"}, "v": {"value": 3}, "y": {"decode": "text"}}});
+        let fields = json!({"fields": {"lit": "L1", "sel": {"decode": "json", "select": ".a"}, "v": {"value": 3}, "y": {"from": " stdout ", "decode": ""}}});
         assert_eq!(
             stdout(fields, "{\"a\":\"b\"}\n"),
             Ok(json!({"lit": "L1", "sel": "b", "v": 3, "y": "{\"a\":\"b\"}"}))
@@ -468,6 +475,7 @@ mod tests {
             json!(5),
             json!({"fields": {"a": {"value": 1, "decode": "json"}}}),
             json!({"fields": {"a": {"trim": true}}}),
+            json!({"fields": {"a": {"from": "stderr"}}}),
         ] {
             let (outputs, problems) = stdout_outputs(&value);
             assert_eq!((outputs, problems.len()), (None, 1), "{value}: {problems:?}");

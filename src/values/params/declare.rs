@@ -145,7 +145,13 @@ impl Reader {
     }
 
     fn definition(&mut self, map: &Map<String, Value>, path: &[Segment]) {
-        let name = json_text::plain(&map["name"]);
+        let name = match &map["name"] {
+            Value::String(name) => name.clone(),
+            other => {
+                let message = format!("the name of a parameter must be text, not `{}`", json_text::plain(other));
+                return self.problem("param-definition-invalid", below(path, "name"), message);
+            }
+        };
         if map.len() == 1 {
             let problem = Problem::new(
                 "param-definition-invalid",
@@ -191,7 +197,9 @@ impl Reader {
             if !map["properties"].is_object() {
                 return self.problem("param-form-invalid", vec!["properties".into()], "`properties` must be a map");
             }
-            return self.schema(SchemaForm { schema: Value::Object(map.clone()), values: Map::new(), inline: true });
+            let mut schema = map.clone();
+            schema.retain(|key, value| key != "required" || !value.is_null());
+            return self.schema(SchemaForm { schema: Value::Object(schema), values: Map::new(), inline: true });
         }
         if let Some(schema) = external(map) {
             return self.external(map, schema, read);
@@ -230,8 +238,10 @@ impl Reader {
             other => other.clone(),
         };
         let values = match map.get("values") {
-            None | Some(Value::Null) => Map::new(),
             Some(Value::Object(values)) => values.clone(),
+            // A list gives no values, as in Dagu.
+            None | Some(Value::Null | Value::Array(_)) => Map::new(),
+            Some(Value::String(text)) if text.is_empty() => Map::new(),
             Some(other) => {
                 let message = format!("`values` must be a map, not `{}`", json_text::plain(other));
                 return self.problem("param-form-invalid", vec!["values".into()], message);

@@ -157,6 +157,10 @@ impl Definition {
         if crossed(length(definition.min_length), length(definition.max_length)) {
             reader.report("param-constraint-invalid", "max_length", "`max_length` is below `min_length`");
         }
+        if map.get("default").is_some_and(Value::is_object) {
+            reader.report("param-default-invalid", "default", "a default cannot be a map");
+            return (definition, None);
+        }
         let default = map.get("default").map(json_text::plain).map(|text| match definition.accept(&text) {
             Ok(value) => value,
             Err(Fault::Type(message) | Fault::Bound(message)) => {
@@ -280,7 +284,8 @@ impl Reader<'_> {
             self.wrong_type(field, "string", ty);
             return None;
         }
-        let length = value.as_u64();
+        let whole = |number: f64| (number >= 0.0 && number.fract() == 0.0).then_some(number as u64);
+        let length = value.as_u64().or_else(|| value.as_f64().and_then(whole));
         if length.is_none() {
             let message = format!("`{field}` must be a whole number from 0, not `{}`", json_text::plain(value));
             self.report("param-constraint-invalid", field, message);

@@ -1,5 +1,6 @@
 //! Parameters given as a JSON Schema, in the document or in a file of its own.
 
+use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Number, Value};
 
 use crate::values::json_text;
@@ -64,11 +65,7 @@ impl SchemaForm {
     /// What is wrong with values, as the property (if it is one) and a message. With `complete`, required values are
     /// demanded too.
     pub fn faults(&self, values: &Map<String, Value>, complete: bool) -> Vec<(Option<String>, String)> {
-        let mut schema = self.schema.clone();
-        if !complete && let Some(map) = schema.as_object_mut() {
-            map.remove("required");
-        }
-        let validator = match jsonschema::options().offline().build(&schema) {
+        let validator = match jsonschema::options().offline().build(&self.schema) {
             Ok(validator) => validator,
             Err(error) => return vec![(None, format!("the schema is not valid: {error}"))],
         };
@@ -77,6 +74,9 @@ impl SchemaForm {
         let mut faults: Vec<(Option<String>, String)> = Vec::new();
         for error in validator.iter_errors(&Value::Object(coerced)) {
             let pointer = error.instance_path().as_str().to_owned();
+            if !complete && pointer.is_empty() && matches!(error.kind(), ValidationErrorKind::Required { .. }) {
+                continue;
+            }
             let name = pointer.trim_start_matches('/').split('/').next().filter(|name| !name.is_empty());
             faults.push((name.map(|name| name.replace("~1", "/").replace("~0", "~")), error.to_string()));
         }
