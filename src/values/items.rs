@@ -164,8 +164,8 @@ pub fn check_keys<S: AsRef<str>>(keys: &[S]) -> Result<(), ItemsError> {
     Ok(())
 }
 
-/// The first reference with a namespace other than `env` that a resolved text still holds, wherever it came from. A key or a collected
-/// value with one fails its item.
+/// The first reference with a namespace other than `env` that a resolved text still holds, wherever it came from. A
+/// key or a collected value with one fails its item.
 pub fn remaining_reference(text: &str) -> Option<&str> {
     use super::Reference;
     // Variables may be text on purpose: a body is free to print `${env.X}`.
