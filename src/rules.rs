@@ -96,6 +96,7 @@ mod harness_prompt_list;
 mod harness_prompt_mode_in_container;
 mod harness_prompt_position_unused;
 mod harness_provider_coerced;
+mod harness_provider_default;
 mod harness_provider_missing;
 mod harness_provider_unknown;
 mod harness_reserved_key;
@@ -138,6 +139,7 @@ pub static RULES: &[&dyn Rule] = &[
     &harness_prompt_mode_in_container::HarnessPromptModeInContainer,
     &harness_prompt_position_unused::HarnessPromptPositionUnused,
     &harness_provider_coerced::HarnessProviderCoerced,
+    &harness_provider_default::HarnessProviderDefault,
     &harness_provider_missing::HarnessProviderMissing,
     &harness_provider_unknown::HarnessProviderUnknown,
     &harness_reserved_key::HarnessReservedKey,

@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 use crate::harness::definition;
 use crate::harness::finding::{Finding, Location};
 use crate::harness::provider::Providers;
+use crate::values::RunScope;
+use crate::values::consts::{consts, resolve_consts};
+use crate::values::params::{self, ParamValues};
 
 /// Keys that are never flags. `fallback` is one only in a primary configuration, where it has been taken out already.
 pub const RESERVED: [&str; 3] = ["fallback", "managed", "provider"];
@@ -110,7 +113,7 @@ impl Container {
 }
 
 /// What the root of a document says about its harness steps.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Root {
     /// The root `harness:`, if it is a mapping.
     pub defaults: Option<Config>,
@@ -118,6 +121,8 @@ pub struct Root {
     pub container: Option<Container>,
     /// Names of variables declared under `secrets`.
     pub secrets: Vec<String>,
+    /// What is known without a run: constants, and parameters that have a plain default.
+    pub known: RunScope,
 }
 
 impl Root {
@@ -129,7 +134,7 @@ impl Root {
         let container = Container::read(document.get("container"), Location::document(["container"]));
         let secrets = document.get("secrets").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let secrets = secrets.iter().filter_map(|secret| secret.get("name")?.as_str()).map(str::to_owned).collect();
-        (Self { defaults, providers, container, secrets }, findings)
+        (Self { defaults, providers, container, secrets, known: known(document) }, findings)
     }
 
     /// A step's own configuration with the defaults beneath it, `fallback` not yet taken out.
@@ -142,6 +147,21 @@ impl Root {
             own.inherit(defaults)
         }
     }
+}
+
+fn known(document: &Map<String, Value>) -> RunScope {
+    let mut scope = RunScope::default();
+    if let Some(written) = document.get("consts") {
+        scope.set_consts(resolve_consts(&consts(written).0));
+    }
+    if let Some(written) = document.get("params") {
+        // An external schema is out of reach here, so what it declares is not known.
+        let (declared, _) = params::declare(written, &mut |_| Err(String::new()));
+        let plain = |(_, text): &(String, String)| !text.contains(['$', '`']);
+        let entries = declared.defaults().into_iter().filter(plain).collect();
+        scope.set_params(ParamValues { entries, payload: None });
+    }
+    scope
 }
 
 #[cfg(test)]

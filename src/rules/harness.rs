@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// Keys of a document that say something about its agent steps.
-const ROOT_KEYS: [&str; 4] = ["container", "harness", "harnesses", "secrets"];
+const ROOT_KEYS: [&str; 6] = ["consts", "container", "harness", "harnesses", "params", "secrets"];
 
 /// What there is to say about the agent steps of one document.
 #[derive(Debug, Default)]

@@ -10,6 +10,7 @@ use crate::harness::finding::Finding;
 use crate::harness::plan::MANAGED_KEYS;
 use crate::harness::provider::{IN_PROCESS, Provider, Providers};
 use crate::harness::step::{HarnessStep, Position};
+use crate::values::{Policy, resolve};
 
 /// What a configuration is, for the words of its findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,10 @@ pub(super) fn attempt(config: &Config, index: usize, step: &HarnessStep, root: &
     if index > 0 || step.has_options || config.entries.contains_key("provider") {
         findings.extend(provider(config, &root.providers, role));
     }
-    let Some(name) = config.literal_provider() else { return findings };
+    let Some(name) = config.literal_provider() else {
+        findings.extend(by_default(config, step, root));
+        return findings;
+    };
     let at = &config.entries["provider"].at;
     match root.providers.get(name) {
         Some(Provider::InProcess) => findings.extend(in_process(config, step.container.as_ref())),
@@ -104,6 +108,31 @@ pub(super) fn provider(config: &Config, providers: &Providers, role: Role) -> Op
     })
 }
 
+/// A template that only asks for constants and parameters with a default can be looked through.
+fn by_default(config: &Config, step: &HarnessStep, root: &Root) -> Option<Finding> {
+    let entry = config.entries.get("provider")?;
+    let name = resolve(config.provider()?, Policy::Scope, &root.known);
+    if is_template(&name) {
+        return None;
+    }
+    let finding = |message: String| Finding::warning("harness-provider-default", entry.at.clone(), message);
+    let lead = format!("by default this provider is `{name}`");
+    if !matches!(coerce(&name), Setting::Text(_)) || name.trim().is_empty() {
+        return Some(finding(format!("{lead}, which is no name")));
+    }
+    let found = match (root.providers.get(&name), &step.container) {
+        (None, _) => return Some(finding(format!("{lead}, which is unknown")).help(way_out(&name, &root.providers))),
+        (Some(Provider::InProcess), None) => return Some(finding(format!("{lead}, which saddler cannot run"))),
+        (Some(Provider::InProcess), Some(container)) => (container, "which is no CLI and cannot run in a container"),
+        (Some(Provider::Custom(definition)), Some(container)) if definition.prompt_mode == PromptMode::Stdin => {
+            (container, "which takes its prompt on stdin, and a container has none")
+        }
+        _ => return None,
+    };
+    let (container, why) = found;
+    Some(finding(format!("{lead}, {why}")).related(container.at.on_key(), "the step runs in this container"))
+}
+
 fn noun(setting: &Setting) -> &'static str {
     if matches!(setting, Setting::Bool(_)) { "a boolean" } else { "a number" }
 }
@@ -113,6 +142,9 @@ fn choices(providers: &Providers) -> String {
 }
 
 fn way_out(name: &str, providers: &Providers) -> String {
+    if let Some(near) = providers.nearest(name).filter(|&near| near != name.trim()) {
+        return format!("did you mean `{near}`?");
+    }
     if name.trim() != name && providers.get(name.trim()).is_some() {
         return format!("remove the blanks around `{}`", name.trim());
     }

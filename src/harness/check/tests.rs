@@ -86,6 +86,26 @@ fn a_provider_is_known() {
 }
 
 #[test]
+fn a_template_is_looked_through_as_far_as_it_can_be() {
+    let found = |provider: &str| {
+        let document = json!({
+            "harnesses": {"bot-x": {"binary": "b", "prompt_mode": "stdin"}},
+            "consts": [{"NAME": "cluade"}, {"X": "x"}],
+            "params": [{"good": "codex"}, {"bad": "nobody"}, {"number": 5}, {"later": "${env.P}"}, {"open": ""}],
+        });
+        let step = json!({"action": "harness.run", "container": "box", "with": {"prompt": "P", "provider": provider}});
+        found(Position::Step, document, step)
+    };
+    let warned = ["harness-provider-default with.provider"];
+    for provider in ["${consts.NAME}", "${params.bad}", "${params.number}", "bot-${consts.X}", "${params.open}"] {
+        assert_eq!(found(provider), warned, "{provider}");
+    }
+    for provider in ["${params.good}", "${params.later}", "${env.P}", "${params.none}", "x-${params.later}"] {
+        assert_eq!(found(provider), [""; 0], "{provider}");
+    }
+}
+
+#[test]
 fn an_unknown_provider_comes_with_a_way_out() {
     let help = |provider: &str| {
         let (root, _) = Root::read(json!({"harnesses": {"claude-next": {"binary": "b"}}}).as_object().unwrap());
