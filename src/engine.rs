@@ -23,7 +23,7 @@ use futures_util::stream::BoxStream;
 use tokio::io::AsyncWrite;
 
 pub use connect::{Endpoint, Runtime, connect, endpoint};
-pub use error::{EngineError, Fault};
+pub use error::{EngineError, Fault, Refusal};
 pub use spec::{
     Bind, ContainerSpec, Credentials, ExecSpec, HealthCheck, Port, PublishedPort, Pull, PullProgress, RestartPolicy,
     VolumeMount,
@@ -66,8 +66,6 @@ pub struct ExecStatus {
     pub running: bool,
     /// `None` while it runs.
     pub exit_code: Option<i64>,
-    /// False when the engine could not start the program at all; `exit_code` is then the engine's own (126 or 127).
-    pub started: bool,
 }
 
 /// An engine's answer to "who are you".
@@ -217,7 +215,8 @@ pub trait Engine: Send + Sync {
     /// Removes a container, running or not; keeps its volumes. A container that is gone is done already.
     async fn remove(&self, container: &str) -> Result<(), EngineError>;
 
-    /// Starts a process inside a running container, its output attached.
+    /// Starts a process inside a running container, its output attached. What the engine itself says about a program
+    /// that it cannot start is [`EngineError::NotStarted`], from here or from the output, and never output.
     async fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Exec, EngineError>;
 
     async fn exec_status(&self, exec: &str) -> Result<ExecStatus, EngineError>;

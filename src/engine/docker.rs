@@ -7,9 +7,10 @@
 mod body;
 mod files;
 mod loose;
+mod read;
+mod refusal;
 mod tls;
 
-use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -19,18 +20,15 @@ use bollard::auth::DockerCredentials;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::{StartExecOptions, StartExecResults};
-use bollard::models::{
-    ContainerConfig, ContainerCreateBody, ContainerInspectResponse, ContainerStateStatusEnum,
-    ContainerSummaryStateEnum, ExecConfig, HealthStatusEnum, HostConfig, NetworkingConfig,
-};
+use bollard::models::{ContainerConfig, ContainerCreateBody, ExecConfig, HostConfig, NetworkingConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder, CreateContainerOptionsBuilder,
     CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder, KillContainerOptionsBuilder,
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
-    UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
 };
 use bollard::{BollardRequest, ClientVersion, Docker};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -39,8 +37,8 @@ use serde_json::{Map, Value};
 
 use super::connect::{Address, Endpoint};
 use super::{
-    Attachment, Container, ContainerSpec, ContainerStatus, ContainerSummary, Engine, EngineError, EngineVersion, Exec,
-    ExecSpec, ExecStatus, Fault, Frame, Health, Image, Output, PathStat, Pull, PullProgress, Runtime, Stream,
+    Attachment, Container, ContainerSpec, ContainerSummary, Engine, EngineError, EngineVersion, Exec, ExecSpec,
+    ExecStatus, Fault, Frame, Image, Output, PathStat, Pull, PullProgress, Runtime, Stream,
 };
 
 pub use body::is_network_mode;
@@ -96,6 +94,18 @@ impl DockerEngine {
     /// Tells an engine that cannot be used from one that refused, whose words go into the verb's own variant.
     fn error(&self, error: Error, refused: impl FnOnce(Fault) -> EngineError) -> EngineError {
         unusable(self.runtime, &self.address, &error).unwrap_or_else(|| refused(fault(error)))
+    }
+
+    /// A `GET` whose answer we read ourselves: the client library refuses words it does not know, such as Podman's
+    /// state `stopped`. It has no call for that, but sends the path of an image export as it is and hands over the
+    /// body; `path` ends in `?` or `&` so that the rest of that path becomes a parameter nobody reads.
+    async fn get(&self, path: &str) -> Result<Value, Error> {
+        let mut chunks = std::pin::pin!(self.api.export_image(&format!("../{path}saddler=")));
+        let mut body = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            body.extend_from_slice(&chunk?);
+        }
+        Ok(serde_json::from_slice(&body)?)
     }
 
     fn output(
@@ -235,42 +245,6 @@ fn image_name(reference: &str) -> Result<&str, Fault> {
         && reference.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | ':' | '/' | '@'))
         && !reference.split('/').any(|part| part.is_empty() || part == "." || part == "..");
     if fine { Ok(reference) } else { Err(Fault::http(400, format!("`{reference}` is not an image reference"))) }
-}
-
-fn read_container(answer: ContainerInspectResponse) -> Container {
-    let state = answer.state.unwrap_or_default();
-    let config = answer.config.unwrap_or_default();
-    let status = match state.status {
-        Some(ContainerStateStatusEnum::CREATED) => ContainerStatus::Created,
-        Some(ContainerStateStatusEnum::RUNNING) => ContainerStatus::Running,
-        Some(ContainerStateStatusEnum::PAUSED) => ContainerStatus::Paused,
-        Some(ContainerStateStatusEnum::RESTARTING) => ContainerStatus::Restarting,
-        Some(ContainerStateStatusEnum::REMOVING) => ContainerStatus::Removing,
-        Some(ContainerStateStatusEnum::EXITED) => ContainerStatus::Exited,
-        Some(ContainerStateStatusEnum::DEAD) => ContainerStatus::Dead,
-        _ => ContainerStatus::Other,
-    };
-    // Podman gives a container without a check an empty health.
-    let health = match state.health.and_then(|health| health.status) {
-        Some(HealthStatusEnum::STARTING) => Some(Health::Starting),
-        Some(HealthStatusEnum::HEALTHY) => Some(Health::Healthy),
-        Some(HealthStatusEnum::UNHEALTHY) => Some(Health::Unhealthy),
-        _ => None,
-    };
-    Container {
-        id: answer.id.unwrap_or_default(),
-        name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
-        image: config.image.unwrap_or_default(),
-        status,
-        running: state.running.unwrap_or_default(),
-        exit_code: state.exit_code.unwrap_or_default(),
-        health,
-        health_test: config.healthcheck.and_then(|check| check.test).unwrap_or_default(),
-        labels: config.labels.unwrap_or_default().into_iter().collect(),
-        env: config.env.unwrap_or_default(),
-        user: config.user.filter(|user| !user.is_empty()),
-        working_dir: config.working_dir.filter(|dir| !dir.is_empty()),
-    }
 }
 
 /// Keys of a `docker.run` step's `container`, `host` and `network` that the API does not know, and wrong types among
@@ -423,8 +397,8 @@ impl Engine for DockerEngine {
     async fn container(&self, container: &str) -> Result<Option<Container>, EngineError> {
         let failed = |fault| EngineError::Inspect { container: container.to_owned(), fault };
         let name = container_name(container).map_err(failed)?;
-        let answer = found(self.api.inspect_container(name, None).await).map_err(|error| self.error(error, failed))?;
-        Ok(answer.map(read_container))
+        let answer = found(self.get(&format!("containers/{name}/json?")).await);
+        Ok(answer.map_err(|error| self.error(error, failed))?.map(|json| read::container(&json)))
     }
 
     async fn stop(&self, container: &str, signal: Option<&str>, grace: Duration) -> Result<(), EngineError> {
@@ -477,7 +451,19 @@ impl Engine for DockerEngine {
         let id = self.api.create_exec(name, config).await.map_err(|error| self.error(error, failed))?.id;
         let options = StartExecOptions { detach: false, tty: spec.tty, output_capacity: None };
         match self.patient.start_exec(&id, Some(options)).await.map_err(|error| self.error(error, failed))? {
-            StartExecResults::Attached { output, .. } => Ok(Exec { output: self.output(container, output), id }),
+            StartExecResults::Attached { output, .. } => {
+                let (api, exec) = (self.api.clone(), id.clone());
+                let facts = async move {
+                    let facts = api.inspect_exec(&exec).await.ok()?;
+                    Some(refusal::Facts {
+                        running: facts.running.unwrap_or_default(),
+                        exit_code: facts.exit_code.unwrap_or_default(),
+                        pid: facts.pid.unwrap_or_default(),
+                    })
+                };
+                let output = self.output(container, output);
+                Ok(Exec { output: refusal::sift(self.runtime, container, facts.boxed(), output), id })
+            }
             StartExecResults::Detached => Err(failed(Fault::new("the engine did not attach to the command"))),
         }
     }
@@ -486,11 +472,7 @@ impl Engine for DockerEngine {
         let name = container_name(exec).map_err(EngineError::ExecStatus)?;
         let answer = self.api.inspect_exec(name).await.map_err(|error| self.error(error, EngineError::ExecStatus))?;
         let running = answer.running.unwrap_or_default();
-        Ok(ExecStatus {
-            running,
-            exit_code: if running { None } else { answer.exit_code },
-            started: answer.pid.is_some_and(|pid| pid > 0),
-        })
+        Ok(ExecStatus { running, exit_code: if running { None } else { answer.exit_code } })
     }
 
     async fn put_file(&self, container: &str, path: &str, content: &[u8], mode: u32) -> Result<(), EngineError> {
@@ -548,24 +530,10 @@ impl Engine for DockerEngine {
     }
 
     async fn containers(&self, label: &str) -> Result<Vec<ContainerSummary>, EngineError> {
-        let filters = HashMap::from([("label", vec![label])]);
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let answer = self.api.list_containers(Some(options)).await;
+        let filters = read::query_text(&serde_json::json!({ "label": [label] }).to_string());
+        let answer = self.get(&format!("containers/json?all=true&filters={filters}&")).await;
         let rows = answer.map_err(|error| self.error(error, EngineError::List))?;
-        Ok(rows
-            .into_iter()
-            .map(|row| ContainerSummary {
-                id: row.id.unwrap_or_default(),
-                name: row.names.unwrap_or_default().first().map_or("", |name| name.trim_start_matches('/')).to_owned(),
-                image: row.image.unwrap_or_default(),
-                running: matches!(
-                    row.state,
-                    Some(ContainerSummaryStateEnum::RUNNING | ContainerSummaryStateEnum::PAUSED)
-                ),
-                created: row.created.unwrap_or_default(),
-                labels: row.labels.unwrap_or_default().into_iter().collect(),
-            })
-            .collect())
+        Ok(rows.as_array().into_iter().flatten().map(read::summary).collect())
     }
 
     async fn network_exists(&self, name: &str) -> Result<bool, EngineError> {

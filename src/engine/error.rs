@@ -24,6 +24,33 @@ impl Fault {
     pub fn is_not_found(&self) -> bool {
         self.status == Some(404)
     }
+
+    /// Why a program was not started, when that is what the engine says. Both engines pass on the words of the
+    /// runtimes below them, so the words are what there is to go by.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let message = self.message.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        if says(&["unable to find user", "unable to find group", "no matching entries in passwd", "no users found"]) {
+            Some(Refusal::User)
+        } else if says(&["chdir to cwd", "chdir to `", "cwd set in config"]) {
+            Some(Refusal::Directory)
+        } else if says(&["executable file not found", "executable file `", "no such file or directory"]) {
+            Some(Refusal::Program)
+        } else if says(&["permission denied", "exec format error"]) {
+            Some(Refusal::NotExecutable)
+        } else {
+            None
+        }
+    }
+}
+
+/// What an engine found missing when it should have started a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    Program,
+    NotExecutable,
+    User,
+    Directory,
 }
 
 /// A call to the engine that failed.
@@ -64,6 +91,9 @@ pub enum EngineError {
     Remove { container: String, fault: Fault },
     #[error("failed to run a command in container `{container}`: {fault}")]
     Exec { container: String, fault: Fault },
+    /// The engine accepted the command and could not start it; its words arrive as the first output.
+    #[error("the command in container `{container}` was not started: {fault}")]
+    NotStarted { container: String, fault: Fault },
     #[error("failed to inspect a command in a container: {0}")]
     ExecStatus(Fault),
     #[error("lost the output of container `{container}`: {fault}")]
@@ -99,6 +129,7 @@ impl EngineError {
             | Self::Kill { fault, .. }
             | Self::Remove { fault, .. }
             | Self::Exec { fault, .. }
+            | Self::NotStarted { fault, .. }
             | Self::Output { fault, .. }
             | Self::PutFile { fault, .. }
             | Self::ReadFile { fault, .. }

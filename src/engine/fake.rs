@@ -110,7 +110,7 @@ struct Process {
     token: Option<String>,
     signal: Arc<watch::Sender<Signal>>,
     exit: watch::Receiver<Option<i64>>,
-    started: bool,
+    refused: Option<String>,
 }
 
 struct Held {
@@ -221,12 +221,11 @@ impl FakeEngine {
         let (signal, mut signals) = watch::channel(Signal::None);
         let (done, exit) = watch::channel(None);
         let token = asked.env.iter().find(|(name, _)| name == EXEC_TOKEN).map(|(_, value)| value.clone());
-        let process = Process { token, signal: Arc::new(signal), exit, started: reply.refused.is_none() };
+        let process = Process { token, signal: Arc::new(signal), exit, refused: reply.refused.clone() };
         let (engine, container) = (self.clone(), asked.container);
         tokio::spawn(async move {
             let work = async {
-                if let Some(message) = &reply.refused {
-                    send(&outputs, Stream::Stdout, Bytes::from(format!("OCI runtime exec failed: {message}\r\n")));
+                if reply.refused.is_some() {
                     return;
                 }
                 for deed in &reply.deeds {
@@ -400,14 +399,14 @@ impl Engine for FakeEngine {
             (asked, std::mem::take(&mut held.attached), held.spec.input)
         };
         let process = self.process(asked, forever, outputs);
-        let refused = !process.started;
+        let refused = process.refused.clone();
         let exit = process.exit.clone();
         let mut state = self.lock();
         if let Some(held) = id.clone().and_then(|id| state.held(&id)) {
             held.main = Some(process);
-            if refused {
+            if let Some(message) = refused {
                 held.status = ContainerStatus::Created;
-                return Err(failed(Fault::http(400, "exec: executable file not found in $PATH")));
+                return Err(failed(Fault::http(400, message)));
             }
         }
         drop(state);
@@ -511,6 +510,9 @@ impl Engine for FakeEngine {
         }
         let (sender, receiver) = mpsc::unbounded_channel();
         let process = self.process(asked, false, vec![sender]);
+        if let Some(message) = process.refused {
+            return Err(EngineError::NotStarted { container: container.to_owned(), fault: Fault::new(message) });
+        }
         let mut state = self.lock();
         let exec = state.fresh("e");
         state.execs.insert(exec.clone(), process);
@@ -525,7 +527,7 @@ impl Engine for FakeEngine {
         let state = self.lock();
         let process = state.execs.get(exec).ok_or_else(|| EngineError::ExecStatus(missing(exec)))?;
         let exit_code = *process.exit.borrow();
-        Ok(ExecStatus { running: exit_code.is_none(), exit_code, started: process.started })
+        Ok(ExecStatus { running: exit_code.is_none(), exit_code })
     }
 
     async fn put_file(&self, container: &str, path: &str, content: &[u8], _: u32) -> Result<(), EngineError> {
