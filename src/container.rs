@@ -9,18 +9,38 @@
 //! as an awaited step of its own. What a kill of our own process leaves behind ends by itself where that is possible
 //! (see [`shared`]) and carries labels by which it is found again ([`labels`]).
 
+pub mod caller;
+pub mod command;
 pub mod env;
+pub mod failure;
+mod flow;
+mod make;
+pub mod keepalive;
+pub mod labels;
 pub mod limits;
 pub mod options;
+mod outputs;
 pub mod port;
+pub mod pull;
+mod readiness;
 pub mod registry;
 pub mod resolve;
 pub mod settings;
+pub mod shared;
 pub mod shell;
+pub mod single;
 pub mod volume;
 pub mod words;
 
 use thiserror::Error;
+
+pub use caller::{Caller, CancelStop, Notice, Sink, Stop, StopPolicy};
+pub use command::{Command, Ended};
+pub use failure::ContainerError;
+pub use resolve::{ExistingContainer, NewContainer, Place, References, Shape};
+pub use settings::ContainerSettings;
+pub use shared::Shared;
+pub use single::{Program, run_single};
 
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

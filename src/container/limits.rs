@@ -61,7 +61,7 @@ pub fn memory(text: &str) -> Result<Option<i64>, Flaw> {
     let amount: f64 = number.parse().map_err(|_| flaw())?;
     let bytes = amount * base.powi(power);
     #[allow(clippy::cast_possible_truncation, reason = "the range is checked")]
-    if bytes >= 1.0 && bytes < 9.2e18 { Ok(Some(bytes as i64)) } else { Err(flaw()) }
+    if (1.0..9.2e18).contains(&bytes) { Ok(Some(bytes as i64)) } else { Err(flaw()) }
 }
 
 fn whole(digits: &str) -> Option<i64> {

@@ -185,6 +185,7 @@ impl DockerRunOptions {
             spec,
             pull: pull.map_err(|(code, message)| self.error(code, "pull", message))?,
             platform,
+            credentials: None,
             keep: !self.auto_remove.unwrap_or(auto_remove),
             startup: Startup::default(),
             command: Vec::new(),

@@ -6,11 +6,15 @@ use std::path::Path;
 
 use regex::Regex;
 
+use super::labels;
 use super::limits::Limits;
 use super::settings::ContainerSettings;
 use super::words::{Platform, PullPolicy, Startup, WaitFor, restart_policy};
 use super::{Flaw, SettingError, port, volume};
-use crate::engine::ContainerSpec;
+use crate::engine::{ContainerSpec, Credentials};
+
+/// Fills in a value of `container.env`, given the entries before it.
+pub type FillEnv<'a> = dyn Fn(&str, &[(String, String)]) -> Result<String, String> + 'a;
 
 /// How texts are filled in. All functions leave what they do not know as it is.
 pub struct References<'a> {
@@ -18,7 +22,7 @@ pub struct References<'a> {
     pub text: &'a dyn Fn(&str) -> Result<String, String>,
     /// The same for a value of `container.env`; gets the entries before it, which it may refer to. Names that the
     /// workflow lacks come from our own process here, and a name found nowhere is an error.
-    pub env: &'a dyn Fn(&str, &[(String, String)]) -> Result<String, String>,
+    pub env: &'a FillEnv<'a>,
     /// Our own process environment, for the source side of volumes.
     pub process: &'a dyn Fn(&str) -> Option<String>,
     /// Where relative volume sources start.
@@ -48,6 +52,8 @@ pub struct NewContainer {
     pub spec: ContainerSpec,
     pub pull: PullPolicy,
     pub platform: Option<Platform>,
+    /// The login for a pull; the caller looks it up ([`super::registry::credentials`]).
+    pub credentials: Option<Credentials>,
     /// Stop it at the end, but do not remove it.
     pub keep: bool,
     pub startup: Startup,
@@ -59,6 +65,16 @@ pub struct NewContainer {
     pub exec: ExecOptions,
     /// Things that are allowed and probably not meant, such as an empty variable in a volume source.
     pub warnings: Vec<String>,
+}
+
+impl NewContainer {
+    /// Marks the container as belonging to a run, so that it is found when nobody came back for it.
+    #[must_use]
+    pub fn for_run(mut self, run: &str, dag: &str) -> Self {
+        self.spec.labels.push((labels::RUN.to_owned(), run.to_owned()));
+        self.spec.labels.push((labels::DAG.to_owned(), dag.to_owned()));
+        self
+    }
 }
 
 /// A container that somebody else started.
@@ -122,6 +138,7 @@ impl ContainerSettings {
             spec,
             pull: self.pull_policy,
             platform,
+            credentials: None,
             keep: self.keep_container,
             startup: Startup::default(),
             command: self.texts("command", &self.command, references)?,
