@@ -10,6 +10,7 @@ pub mod attempt;
 mod child;
 mod command;
 mod condition;
+mod container;
 mod context;
 pub mod dispatcher;
 mod drive;
@@ -30,6 +31,7 @@ pub mod streams;
 pub mod target;
 mod watchdog;
 
+pub use container::EngineHandle;
 pub use drive::Listener;
 pub use event::{Event, EventKind, RunSummary};
 pub use prepare::{Lineage, RefuseError, RunOptions};

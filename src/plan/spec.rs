@@ -96,6 +96,8 @@ pub struct StepSpec {
     pub stdout_outputs: Option<Value>,
     pub output_schema: Option<Value>,
     pub container: Option<Value>,
+    /// It runs in the container of the run if there is one: agents, and commands without a `type` or `action`.
+    pub follows_root: bool,
     /// Somebody has to approve after the step succeeded.
     pub approval: bool,
 }
@@ -296,6 +298,7 @@ impl StepSpec {
             stdout_outputs: None,
             output_schema: None,
             container: None,
+            follows_root: true,
             approval: false,
         }
     }
@@ -307,7 +310,9 @@ impl StepSpec {
 
     /// True when the step runs in the container of the run, if the run has one.
     pub fn uses_root_container(&self) -> bool {
-        self.container.is_none() && matches!(self.work, Work::Commands(_) | Work::Script { .. } | Work::Harness { .. })
+        self.container.is_none()
+            && self.follows_root
+            && matches!(self.work, Work::Commands(_) | Work::Script { .. } | Work::Harness { .. })
     }
 }
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::context::RunContext;
-use super::event::{EventKind, StepRef, Stream};
+use super::event::{EventKind, Place, StepRef, Stream};
 use super::failure::Failure;
 use super::node::FactsById;
 use super::shell::{Shell, split_words};
 use super::status::StepStatus;
 use super::stop::StopToken;
 use super::streams::StepStreams;
-use super::target::{Exit, Launch, Sink, Target};
+use super::target::{Exit, Launch, OutputsSlot, Sink, Target};
 use crate::plan::{ShellSpec, StepSpec, Work};
 use crate::values::masker::Masker;
 use crate::values::{Policy, RunScope, resolve};
@@ -36,6 +36,8 @@ pub struct Attempt<'a> {
     pub stop: StopToken,
     /// What the step may refer to of other steps, for the steps inside it.
     pub(super) facts: FactsById,
+    /// What programs in containers wrote to their outputs files.
+    pub(super) container_outputs: OutputsSlot,
     /// `DAGU_OUTPUT_FILE` on the host.
     pub output_file: PathBuf,
 }
@@ -62,16 +64,24 @@ impl Attempt<'_> {
     pub(super) async fn run(&mut self) -> Result<Done, Failure> {
         let step = self.step;
         match &step.work {
-            Work::Commands(lines) => self.commands(lines).await,
+            Work::Commands(lines) => match self.container(lines.len() > 1).await? {
+                Some(ready) => self.container_commands(lines, ready).await,
+                None => self.commands(lines).await,
+            },
+            Work::Script { .. } if super::container::place(step, &self.cx.plan.dag) != Place::Host => {
+                Err(Failure::plain("a script cannot run in a container; write one line, or a list of lines"))
+            }
             Work::Script { text, interpreter } => self.script(text, interpreter.as_deref()).await,
             Work::Exec { command, args } => self.exec(command, args).await,
             Work::Action { name, with } => super::action::run(self, name, with).await,
             Work::DagRun { with, parallel } => self.dag_run(with, parallel.as_ref()).await,
             Work::Foreach { foreach } => self.foreach(foreach).await,
             Work::Harness { written } => self.harness(written).await,
-            Work::DockerRun { .. } | Work::ContainerDefault => {
-                Err(Failure::plain("this kind of step is not supported by this runner"))
-            }
+            Work::DockerRun { with } => self.docker_run(with).await,
+            Work::ContainerDefault => match self.container(false).await? {
+                Some(ready) => self.container_default(ready).await,
+                None => Err(Failure::plain("there is nothing to run")),
+            },
         }
     }
 

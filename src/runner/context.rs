@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::container::RootContainer;
 use super::host::Host;
 use super::messages::Emitter;
 use super::node::FactsById;
@@ -29,6 +30,7 @@ pub(super) struct RunContext {
     pub options: RunOptions,
     pub masker: Masker,
     pub host: Host,
+    pub root: RootContainer,
     pub emitter: Emitter,
     /// Used where neither step nor DAG names a shell; one program name.
     pub default_shell: Vec<String>,

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::attempt::dag_shell;
 use super::condition::{Conditions, Outcome};
+use super::container::{close_root, open_root};
 use super::context::RunContext;
 use super::dispatcher::{Dispatcher, Gate, Next, Settled, Verdict};
 use super::event::{Event, EventKind, RunSummary, StepRef, StepResult, StepRole, StopReason};
@@ -91,6 +92,9 @@ impl<'a> Driver<'a> {
             self.dispatcher.fail(error);
             return self.finish();
         }
+        if !self.open_root().await {
+            return self.finish();
+        }
         let whole = self.cx.plan.is_whole();
         if whole {
             self.check_preconditions().await;
@@ -107,7 +111,25 @@ impl<'a> Driver<'a> {
                 self.handler(role).await;
             }
         }
+        let cx = Arc::clone(&self.cx);
+        let token = self.stop.token();
+        self.while_passing_on(async move { close_root(&cx, &token).await }).await;
         self.finish()
+    }
+
+    /// Makes the shared container; without it nothing runs, handlers included.
+    async fn open_root(&mut self) -> bool {
+        let cx = Arc::clone(&self.cx);
+        let token = self.stop.token().with_grace(cx.grace);
+        let waiting = token.clone();
+        let opened = self.while_passing_on(async move { open_root(&cx, &waiting).await }).await;
+        match (opened, token.cause()) {
+            (Ok(()), _) => return true,
+            (Err(_), Some(cause)) if !self.stop_seen => self.see_stop(cause),
+            (Err(_), Some(_)) => {}
+            (Err(error), None) => self.dispatcher.fail(self.cx.masker.mask(&error)),
+        }
+        false
     }
 
     /// Runs the steps alone, for the body of a `foreach`; also answers with what the steps left for references.

@@ -19,10 +19,10 @@ use super::failure::Failure;
 use super::host::{Host, find_program};
 use super::messages::Emitter;
 use super::stop::StopToken;
-use super::target::{Exit, Launch, Sink, Target, TargetError};
+use super::target::{Exit, Launch, OutputsSlot, Sink, Target, TargetError};
 use crate::harness::{self, BuiltIn, Command, HarnessPlan, HarnessStep, Position, Root};
 use crate::values::masker::Masker;
-use crate::values::{Policy, Scope, resolve};
+use crate::values::{LayerKind, Policy, Scope, resolve};
 
 /// Bytes of a stream that an error quotes.
 const TAIL: usize = 1024;
@@ -39,14 +39,18 @@ impl Attempt<'_> {
         let (root, _) = Root::read(&self.cx.plan.dag.source);
         let position = if self.step_ref.role == StepRole::Step { Position::Step } else { Position::Handler };
         let step = HarnessStep::read(written, &root, position);
+        let ready = self.container(false).await?;
+        if let Some(ready) = &ready {
+            self.scope.extend(LayerKind::ContainerEnv, ready.env.iter().cloned());
+        }
         let scope = AgentScope::new(&self.scope);
         let plan = step.plan(&root.providers, &|text| Ok(resolve(text, Policy::Scope, &scope)));
         let plan = plan.map_err(|error| Failure::plain(error.to_string()))?;
-        if step.container.is_some() {
-            return Err(Failure::plain("agents in containers are not supported by this runner"));
-        }
-        let setting = OnHost::of(self);
-        let ended = run(&plan, &setting, self.streams, &self.stop).await;
+        let setting: Box<dyn Setting> = match ready {
+            Some(ready) => Box::new(InContainer::of(self, ready.target)),
+            None => Box::new(OnHost::of(self)),
+        };
+        let ended = run(&plan, &*setting, self.streams, &self.stop).await;
         self.streams.end_program().map_err(|error| lost_output(&error))?;
         ended.map(|()| Done::default())
     }
@@ -140,6 +144,72 @@ impl Setting for OnHost {
             return Vec::new();
         }
         cli.key_variables.iter().copied().filter(|key| self.own_keys.contains(key)).collect()
+    }
+
+    fn falls_back(&self, index: usize, provider: &str) {
+        let (step, provider) = (self.step.clone(), self.masker.mask(provider));
+        self.emitter.emit(EventKind::FallbackStarted { step, index, provider });
+    }
+}
+
+/// Attempts as programs in a container. A container of the step's own is made anew for each.
+struct InContainer {
+    target: Target,
+    env: BTreeMap<String, String>,
+    outputs: Option<OutputsSlot>,
+    masker: Masker,
+    emitter: Emitter,
+    step: StepRef,
+}
+
+/// Variables of the workflow that hold paths of this machine; a program in a container would only trip over them.
+const HOST_PATHS: [&str; 10] = [
+    "PWD",
+    "DAGU_OUTPUT_FILE",
+    "DAG_DOCS_DIR",
+    "DAG_PUSHBACK_PREVIOUS_STDOUT_FILE",
+    "DAG_RUN_ARTIFACTS_DIR",
+    "DAG_RUN_LOG_FILE",
+    "DAG_RUN_STEP_STDERR_FILE",
+    "DAG_RUN_STEP_STDOUT_FILE",
+    "DAG_RUN_WORK_DIR",
+    "DAG_WIKI_DIR",
+];
+
+impl InContainer {
+    fn of(attempt: &Attempt<'_>, target: Target) -> Self {
+        let mut env: BTreeMap<String, String> = attempt.scope.declared_env().into_iter().collect();
+        env.retain(|name, _| !HOST_PATHS.contains(&name.as_str()));
+        Self {
+            target,
+            env,
+            outputs: attempt.outputs_slot(),
+            masker: attempt.masker().clone(),
+            emitter: attempt.cx.emitter.clone(),
+            step: attempt.step_ref.clone(),
+        }
+    }
+}
+
+impl Setting for InContainer {
+    fn prepare(&self, command: &Command) -> Result<(Target, Launch), Unprepared> {
+        let launch = Launch {
+            env: self.env.clone(),
+            stdin: command.stdin.clone(),
+            replace_entrypoint: true,
+            outputs: self.outputs.clone(),
+            ..Launch::new(&command.argv)
+        };
+        Ok((self.target.clone(), launch))
+    }
+
+    fn mask(&self, text: &str) -> String {
+        self.masker.mask(text)
+    }
+
+    fn missing_keys(&self, _cli: &BuiltIn) -> Vec<&'static str> {
+        // Credentials in a container come with its image or its `env`; ours say nothing about them.
+        Vec::new()
     }
 
     fn falls_back(&self, index: usize, provider: &str) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::attempt::{Attempt, Done, choose_shell};
 use super::condition::{Conditions, Outcome, matches};
+use super::container;
 use super::context::RunContext;
 use super::dispatcher::Verdict;
 use super::event::{EventKind, Place, StepRef, StepResult, StepRole};
@@ -19,6 +20,7 @@ use super::publish::{self, Collected, Leavings, Published};
 use super::status::StepStatus;
 use super::stop::{StopCause, StopToken};
 use super::streams::{StepStreams, StreamPlan};
+use super::target::OutputsSlot;
 use crate::plan::{Count, LogOutput, Redirect, RepeatMode, RepeatPolicy, RetryPolicy, StepSpec};
 use crate::values::context::Level;
 use crate::values::{ContextField, LayerKind, Policy, RunScope, StepFacts, resolve};
@@ -353,7 +355,7 @@ impl<'a> Node<'a> {
         self.cx.emitter.emit(EventKind::AttemptStarted {
             step: self.step_ref.clone(),
             attempt: self.attempts,
-            place: Place::Host,
+            place: container::place(&self.step, &self.cx.plan.dag),
         });
         let started = Instant::now();
         let dag = &self.cx.plan.dag;
@@ -365,6 +367,7 @@ impl<'a> Node<'a> {
         let mut scope = self.scope.clone();
         scope.context_mut().set(ContextField::StepOutputFile, output_file.display().to_string());
         scope.set(LayerKind::Attempt, "DAGU_OUTPUT_FILE", output_file.display().to_string());
+        let container_outputs = OutputsSlot::default();
         let mut attempt = Attempt {
             cx: self.cx,
             step: &self.step,
@@ -374,6 +377,7 @@ impl<'a> Node<'a> {
             streams,
             stop,
             facts: self.facts.clone(),
+            container_outputs: Arc::clone(&container_outputs),
             output_file: output_file.to_path_buf(),
         };
         let mut ended = attempt.run().await;
@@ -392,7 +396,10 @@ impl<'a> Node<'a> {
             scope: &scope,
             cwd,
             streams,
-            records: std::fs::read(&output_file),
+            records: match container::place(&self.step, dag) {
+                Place::Host => std::fs::read(&output_file),
+                _ => Ok(container_outputs.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()),
+            },
             done: &done,
             limit: dag.max_output_size,
         };

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::condition::substitution;
+use super::container::{EngineHandle, RootContainer};
 use super::context::RunContext;
 use super::event::Event;
 use super::host::Host;
@@ -44,6 +45,8 @@ pub struct RunOptions {
     pub watchdog: Option<Watchdog>,
     /// Set for a run that a step of another run started.
     pub lineage: Option<Lineage>,
+    /// Connected when the first container is needed.
+    pub engine: EngineHandle,
     /// The DAG-level environment of the parent, beneath everything the child says itself.
     pub handed_env: Vec<(String, String)>,
 }
@@ -166,6 +169,7 @@ pub(super) async fn prepare(
         options: options.clone(),
         masker,
         host,
+        root: RootContainer::default(),
         emitter,
         default_shell,
         broken: secret_error,

@@ -7,17 +7,21 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use super::event::{Place, Stream};
 use super::host::{self, Host};
 use super::stop::{StopCause, StopToken};
+use crate::container::{self, Caller, Command, ContainerError, Ended, Notice, Program, Shared, Stop, StopPolicy};
+use crate::engine::{self, Engine};
 
 /// One program to start.
 #[derive(Debug, Clone, Default)]
 pub struct Launch {
-    /// Program and arguments; never empty. Nothing here is read by a shell unless the first word is one. On the host a
+    /// Program and arguments; empty only for a container that does what its image does by itself. Nothing here is read by a shell unless the first word is one. On the host a
     /// name without `/` is looked up on `lookup_path`.
     pub argv: Vec<String>,
     /// The whole environment on the host; in containers what is added to the container's own.
@@ -29,7 +33,12 @@ pub struct Launch {
     /// For a container of the step's own: true when `argv[0]` takes the place of the image's entrypoint (agents),
     /// false when the entrypoint stays and `argv` are its arguments (command steps).
     pub replace_entrypoint: bool,
+    /// Asks a container for a file for outputs; what was written to it is appended here.
+    pub outputs: Option<OutputsSlot>,
 }
+
+/// Takes the content of an outputs file.
+pub type OutputsSlot = Arc<Mutex<Option<Vec<u8>>>>;
 
 impl Launch {
     pub fn new(argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -104,12 +113,14 @@ pub enum TargetError {
 #[derive(Debug, Clone)]
 pub enum Target {
     Host(Host),
+    Container(ContainerTarget),
 }
 
 impl Target {
     pub fn place(&self) -> Place {
         match self {
             Self::Host(_) => Place::Host,
+            Self::Container(container) => container.place,
         }
     }
 
@@ -122,9 +133,166 @@ impl Target {
     /// # Errors
     /// When the program could not be started or followed; see [`TargetError`].
     pub async fn run(&self, launch: Launch, sink: &mut dyn Sink, stop: &StopToken) -> Result<Exit, TargetError> {
-        debug_assert!(!launch.argv.is_empty(), "a command line has a program");
         match self {
             Self::Host(host) => host::run(host, launch, sink, stop).await,
+            Self::Container(container) => container.run(launch, sink, stop).await,
         }
+    }
+
+    /// The same place, made to last for several programs: a container that would be made for one is made now.
+    ///
+    /// # Errors
+    /// When there is no such container.
+    pub(super) async fn kept(self, stop: &StopToken) -> Result<Self, TargetError> {
+        match self {
+            Self::Container(container) => container.kept(stop).await.map(Self::Container),
+            host => Ok(host),
+        }
+    }
+
+    /// Ends what [`Target::kept`] made.
+    pub(super) async fn close(self, stop: &StopToken, grace: Duration) {
+        if let Self::Container(container) = self {
+            container.close(stop, grace).await;
+        }
+    }
+}
+
+/// A container, ours or somebody else's, as a place for programs.
+#[derive(Clone)]
+pub struct ContainerTarget {
+    kind: Kind,
+    place: Place,
+    engine: Arc<dyn Engine>,
+    notice: Arc<dyn Fn(Notice) + Send + Sync>,
+}
+
+#[derive(Clone)]
+enum Kind {
+    /// There already; ended by whoever made it.
+    Shared(Arc<Shared>),
+    /// Made by [`Target::kept`].
+    Kept(Arc<Shared>),
+    /// Made, or waited for, when a program is started.
+    Own(Box<container::Place>),
+}
+
+impl std::fmt::Debug for ContainerTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ContainerTarget({:?})", self.place)
+    }
+}
+
+impl ContainerTarget {
+    /// Somebody else's container is somebody else's also when the run shares it: `place` is what events say.
+    pub(super) fn shared(
+        shared: Arc<Shared>,
+        place: Place,
+        engine: Arc<dyn Engine>,
+        notice: Arc<dyn Fn(Notice) + Send + Sync>,
+    ) -> Self {
+        Self { kind: Kind::Shared(shared), place, engine, notice }
+    }
+
+    pub(super) fn own(
+        own: container::Place,
+        engine: Arc<dyn Engine>,
+        notice: Arc<dyn Fn(Notice) + Send + Sync>,
+    ) -> Self {
+        let place = match &own {
+            container::Place::New(_) => Place::StepContainer,
+            container::Place::Existing(_) => Place::ExistingContainer,
+        };
+        Self { kind: Kind::Own(Box::new(own)), place, engine, notice }
+    }
+
+    async fn run(&self, launch: Launch, sink: &mut dyn Sink, stop: &StopToken) -> Result<Exit, TargetError> {
+        if launch.stdin.is_some() {
+            return Err(TargetError::StdinInContainer);
+        }
+        let caller = Caller { engine: &self.engine, stop, notice: &*self.notice };
+        let mut sink = |stream, bytes: &[u8]| {
+            let stream = match stream {
+                engine::Stream::Stdout => Stream::Stdout,
+                engine::Stream::Stderr => Stream::Stderr,
+            };
+            if bytes.is_empty() { Ok(()) } else { sink.write(stream, bytes) }
+        };
+        let outputs = launch.outputs.is_some();
+        let env: Vec<(String, String)> = launch.env.clone().into_iter().collect();
+        let command = Command { argv: launch.argv.clone(), env, outputs };
+        let ended = match &self.kind {
+            Kind::Shared(shared) | Kind::Kept(shared) => shared.run(&caller, &command, &mut sink).await,
+            Kind::Own(place) => match &**place {
+                container::Place::New(new) => {
+                    let program = program(&launch);
+                    container::run_single(&caller, new, &program, &command.env, outputs, &mut sink).await
+                }
+                container::Place::Existing(existing) => match Shared::join(&caller, existing).await {
+                    Ok(shared) => shared.run(&caller, &command, &mut sink).await,
+                    Err(error) => Err(error),
+                },
+            },
+        };
+        let Ended { code, stopped, outputs } = ended.map_err(|error| in_our_words(error, stop))?;
+        if let (Some(slot), Some(content)) = (&launch.outputs, outputs) {
+            slot.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().extend(content);
+        }
+        let stopped = stopped.then(|| stop.cause().unwrap_or(StopCause::Requested(Signal::SIGTERM)));
+        Ok(Exit { code: i32::try_from(code).unwrap_or(255), signal: None, stopped })
+    }
+
+    async fn kept(self, stop: &StopToken) -> Result<Self, TargetError> {
+        let Kind::Own(own) = &self.kind else { return Ok(self) };
+        let caller = Caller { engine: &self.engine, stop, notice: &*self.notice };
+        let shared = match &**own {
+            container::Place::New(new) => Shared::create(&caller, new).await,
+            container::Place::Existing(existing) => Shared::join(&caller, existing).await,
+        };
+        let shared = shared.map_err(|error| in_our_words(error, stop))?;
+        Ok(Self { kind: Kind::Kept(Arc::new(shared)), ..self })
+    }
+
+    async fn close(self, stop: &StopToken, grace: Duration) {
+        let Kind::Kept(shared) = self.kind else { return };
+        let caller = Caller { engine: &self.engine, stop, notice: &*self.notice };
+        // The only other holders are clones of this target, and no program of the step runs any more.
+        if let Ok(shared) = Arc::try_unwrap(shared) {
+            shared.close(&caller, &StopPolicy { signal: None, grace }).await;
+        }
+    }
+}
+
+/// What is started for a launch in a container of its own.
+fn program(launch: &Launch) -> Program {
+    match (launch.argv.is_empty(), launch.replace_entrypoint) {
+        (true, _) => Program::OfImage,
+        (false, true) => Program::Direct(launch.argv.clone()),
+        (false, false) => Program::Arguments(launch.argv.clone()),
+    }
+}
+
+fn in_our_words(error: ContainerError, stop: &StopToken) -> TargetError {
+    match (error, stop.cause()) {
+        (ContainerError::Stopped, Some(cause)) => TargetError::StoppedBefore(cause),
+        (ContainerError::Output(source), _) => TargetError::Output { source },
+        (error, _) => TargetError::Engine(error.to_string()),
+    }
+}
+
+#[async_trait::async_trait]
+impl Stop for StopToken {
+    async fn requested(&self) -> StopPolicy {
+        let cause = self.stopped().await;
+        let signal = match cause {
+            StopCause::Requested(_) => Some(self.signal(cause).as_str().to_owned()),
+            // A timeout is nobody's signal: the container's own stop signal it is.
+            StopCause::RunTimedOut | StopCause::StepTimedOut => None,
+        };
+        StopPolicy { signal, grace: self.grace() }
+    }
+
+    async fn killed(&self) {
+        StopToken::killed(self).await;
     }
 }

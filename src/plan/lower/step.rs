@@ -67,6 +67,7 @@ impl Reading {
             stdout_outputs: get("stdout").and_then(|stdout| stdout.get("outputs")).cloned(),
             output_schema: get("output_schema").cloned(),
             container: get("container").cloned(),
+            follows_root: matches!(work, Work::Harness { .. }) || (get("action").is_none() && get("type").is_none()),
             approval: get("approval").is_some(),
             work,
         }
