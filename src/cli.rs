@@ -58,6 +58,8 @@ enum Command {
     Start(StartArgs),
     /// Explain a rule
     Explain(ExplainArgs),
+    /// Print the JSON Schema of workflow files, for other editors
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -111,5 +113,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Command::Run(arguments) => run::run(&arguments),
         Command::Start(arguments) => run::start(&arguments),
         Command::Explain(arguments) => check::explain(&arguments),
+        Command::Schema => check::schema(),
     }
 }

@@ -197,6 +197,11 @@ pub struct Container {
 }
 
 impl Container {
+    /// What to mark in a message about the container as a whole: its image or the name of the existing one.
+    pub fn key_span(&self, whole: Span) -> Span {
+        self.image.span().or(self.exec.span()).unwrap_or(whole)
+    }
+
     /// True for a container that exists already and is only exec'd into.
     pub fn is_exec(&self) -> bool {
         !self.exec.is_absent()
@@ -263,6 +268,13 @@ impl Dag {
             .iter()
             .map(|handler| StepRef { step: &handler.step, role: Role::Handler(&handler.event.value) });
         steps.chain(handlers)
+    }
+
+    /// Every container of the workflow, with the step it belongs to (`None`: the shared one).
+    pub fn containers(&self) -> impl Iterator<Item = (&Spanned<Container>, Option<&Step>)> {
+        let root = self.container.spanned().map(|container| (container, None));
+        let own = self.all_steps().filter_map(|it| Some((it.step.container.spanned()?, Some(it.step))));
+        root.into_iter().chain(own)
     }
 
     /// Where a step runs: its own container, the shared one if its kind follows that, or the host.

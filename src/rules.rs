@@ -4,10 +4,14 @@
 //! severity and its doc comment. The comment is the page that `saddler explain` prints. To add a rule: its file, its
 //! line in [`RULES`], a folder in `tests/corpus/rules`.
 
-use crate::dag::{Dag, Graph};
+use std::collections::HashSet;
+
+use crate::dag::{Container, Dag, Graph};
 use crate::diagnostic::{Diagnostic, Gate, Severity};
 use crate::document::Document;
-use crate::text::Span;
+use crate::syntax::Value;
+use crate::text::{Edit, Span};
+use crate::values::params;
 
 pub use harness::HarnessFindings;
 
@@ -64,6 +68,11 @@ macro_rules! declare_rule {
     };
 }
 
+mod container_env_host_variable;
+mod container_outputs;
+mod container_retry_exit_code;
+mod container_run_needs_shell;
+mod container_signal_ignored;
 mod container_steps_unordered;
 mod dependency_cycle;
 mod document_empty;
@@ -102,12 +111,21 @@ mod harness_provider_unknown;
 mod harness_reserved_key;
 mod harness_stdin_in_container;
 mod harness_working_dir_ignored;
+mod implicit_working_dir;
 mod secret_in_prompt;
+mod shape;
 mod undefined_dependency;
 mod unordered_workspace;
+mod volume_format;
+mod volume_target_reference;
 
 /// Every rule, in alphabetical order of its code.
 pub static RULES: &[&dyn Rule] = &[
+    &container_env_host_variable::ContainerEnvHostVariable,
+    &container_outputs::ContainerOutputs,
+    &container_retry_exit_code::ContainerRetryExitCode,
+    &container_run_needs_shell::ContainerRunNeedsShell,
+    &container_signal_ignored::ContainerSignalIgnored,
     &container_steps_unordered::ContainerStepsUnordered,
     &dependency_cycle::DependencyCycle,
     &document_empty::DocumentEmpty,
@@ -145,15 +163,19 @@ pub static RULES: &[&dyn Rule] = &[
     &harness_reserved_key::HarnessReservedKey,
     &harness_stdin_in_container::HarnessStdinInContainer,
     &harness_working_dir_ignored::HarnessWorkingDirIgnored,
+    &implicit_working_dir::ImplicitWorkingDir,
     &secret_in_prompt::SecretInPrompt,
     &undefined_dependency::UndefinedDependency,
     &unordered_workspace::UnorderedWorkspace,
+    &volume_format::VolumeFormat,
+    &volume_target_reference::VolumeTargetReference,
 ];
 
 /// Everything there is to say about a document: syntax, shape, rules. Sorted by place, without doubles.
 pub fn check(document: &Document) -> Vec<Diagnostic> {
     let mut found = document.syntax.clone();
     for dag in &document.dags {
+        shape::check(document, dag, &mut found);
         let graph = Graph::new(dag);
         let harness = HarnessFindings::of(dag);
         let subject = Subject { document, dag, graph: &graph, harness: &harness };
@@ -164,4 +186,65 @@ pub fn check(document: &Document) -> Vec<Diagnostic> {
     found.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
     found.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.message == b.message);
     found
+}
+
+// ---- what several rules ask ---------------------------------------------------------------------------
+
+/// Name and value of each entry of an `env`, in any of its forms. For text `NAME=value` the value is the whole text.
+fn env_entries<'t>(env: Value<'t>) -> impl Iterator<Item = (String, Value<'t>)> {
+    let items: Vec<Value<'t>> = if env.is_sequence() { env.items().collect() } else { vec![env] };
+    items.into_iter().flat_map(|item| {
+        let pairs: Vec<_> = match item.as_str() {
+            Some(text) => text.split_once('=').map(|(name, _)| (name.to_owned(), item)).into_iter().collect(),
+            None => item.entries().filter_map(|(key, value)| Some((key.as_key()?.into_owned(), value))).collect(),
+        };
+        pairs
+    })
+}
+
+/// Names that every step of a workflow can read as variables: `env`, `params`, secrets and captured outputs.
+fn defined_names(dag: &Dag) -> HashSet<String> {
+    let mut names: HashSet<String> = HashSet::new();
+    if let Some(&env) = dag.env.get() {
+        names.extend(env_entries(dag.value(env)).map(|(name, _)| name));
+    }
+    if let Some(&params) = dag.params.get() {
+        let (declared, _) = params::declare(&dag.value(params).to_json(), &mut |_| Err(String::new()));
+        names.extend(declared.names().into_iter().map(str::to_owned));
+    }
+    if let Some(&secrets) = dag.secrets.get() {
+        let secrets = dag.value(secrets).items();
+        names.extend(secrets.filter_map(|secret| Some(secret.get("name")?.as_str()?.to_owned())));
+    }
+    let outputs = dag.all_steps().filter_map(|it| dag.value(*it.step.output.get()?).as_str().map(str::to_owned));
+    names.extend(outputs.map(|name| name.trim_start_matches('$').to_owned()));
+    names
+}
+
+/// The names behind `$NAME` and `${NAME}` in a text; escaped ones, operators and scoped references are none.
+fn bare_names(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('$').filter_map(move |(at, _)| {
+        let escapes = text[..at].bytes().rev().take_while(|&byte| byte == b'\\').count();
+        let rest = &text[at + 1..];
+        let inner = match rest.strip_prefix('{') {
+            Some(rest) => &rest[..rest.find('}')?],
+            None => &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())],
+        };
+        let is_name = inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && inner.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+        (escapes % 2 == 0 && is_name).then_some(inner)
+    })
+}
+
+/// An edit that adds a line to a container written as a map; `None` when it is plain text.
+fn add_container_field(subject: &Subject<'_>, container: &Container, line: &str) -> Option<Edit> {
+    let map = subject.dag.value(container.node);
+    let (key, _) = map.entries().next()?;
+    let start = key.span().start;
+    if map.node().flow {
+        return Some(Edit::insert(start, format!("{line}, ")));
+    }
+    let begin = subject.document.lines.line_start(subject.document.lines.line(start), &subject.document.text);
+    let indent = subject.document.text[begin as usize..start as usize].chars().count();
+    Some(Edit::insert(start, format!("{line}\n{}", " ".repeat(indent))))
 }

@@ -52,7 +52,7 @@ fn yaml_of_others_is_left_alone() {
 fn edits_are_applied_in_the_order_they_were_sent() {
     let mut client = Client::start();
     let other = "file:///work/other.yaml";
-    client.open(URI, 0, "steps:\n  - id: x\n    run: y\n");
+    client.open(URI, 0, "steps:\n  - name: x\n    run: y\n");
     client.open(other, 0, "");
     let typed = "steps:\n  - id: slow\n    run: x\n    depends: [fast]\n";
     let mut expected = Vec::new();
@@ -61,9 +61,13 @@ fn edits_are_applied_in_the_order_they_were_sent() {
         let version = i as i64 + 1;
         let end = position(typed, i);
         client.edit(other, version, &[(json!({"start": end, "end": end}), &letter.to_string())]);
-        // The id grows by a letter in front and loses it again in the same message, and keeps a digit.
+        // The name grows by a letter in front and loses it again in the same message, and keeps a digit.
         let digit = (i % 10).to_string();
-        client.edit(URI, version, &[(range(1, 8, 1, 8), "_"), (range(1, 9, 1, 9), &digit), (range(1, 8, 1, 9), "")]);
+        client.edit(
+            URI,
+            version,
+            &[(range(1, 10, 1, 10), "_"), (range(1, 11, 1, 11), &digit), (range(1, 10, 1, 11), "")],
+        );
         expected.insert(0, digit);
         let params = json!({"textDocument": {"uri": URI}});
         pending.push((client.send_request("textDocument/documentSymbol", params), expected.concat() + "x"));

@@ -1,4 +1,4 @@
-//! `saddler check`, `saddler validate`, `saddler explain`.
+//! `saddler check`, `saddler validate`, `saddler explain`, `saddler schema`.
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
@@ -132,4 +132,10 @@ pub(super) fn explain(arguments: &ExplainArgs) -> ExitStatus {
             ExitStatus::Error
         }
     }
+}
+
+pub(super) fn schema() -> ExitStatus {
+    // A closed pipe is no failure.
+    let _ = anstream::stdout().lock().write_all(include_bytes!("../../schema/dag.schema.json"));
+    ExitStatus::Success
 }

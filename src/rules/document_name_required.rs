@@ -7,7 +7,7 @@ declare_rule! {
     /// # document-name-required
     ///
     /// ## What it does
-    /// Reports a document behind the first that has no `name`, or a blank one.
+    /// Reports a document behind the first that has no `name`.
     ///
     /// ## Why it matters
     /// Further documents of a file are child workflows, which steps call by name.
@@ -47,7 +47,8 @@ impl Rule for DocumentNameRequired {
             return;
         }
         let span = match root.entry("name") {
-            Some((_, name)) if name.as_str().is_some_and(|name| !name.trim().is_empty()) => return,
+            // Blank text and other kinds are faults of the field's shape.
+            Some((_, name)) if !name.is_null() => return,
             Some((key, name)) if name.site_span().is_empty() => key.span(),
             Some((_, name)) => name.site_span(),
             None => {

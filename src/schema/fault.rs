@@ -6,13 +6,7 @@
 use serde_json::Value;
 
 use crate::diagnostic::{Applicability, Gate, Severity};
-
-/// One step down a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Segment {
-    Key(String),
-    Index(usize),
-}
+pub use crate::syntax::Segment;
 
 /// Which token at the end of the path is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
