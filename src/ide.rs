@@ -4,6 +4,8 @@
 //! side of the seam is `lsp`, which converts, calls, and converts back.
 
 pub mod actions;
+pub mod names;
+pub mod route;
 pub mod symbols;
 
 use crate::dag::{Dag, Role, StepRef};
