@@ -4,6 +4,8 @@
 //! side of the seam is `lsp`, which converts, calls, and converts back.
 
 pub mod actions;
+pub mod completion;
+pub mod hover;
 pub mod names;
 pub mod route;
 pub mod symbols;
@@ -90,5 +92,45 @@ mod tests {
     #[test]
     fn the_caret_behind_a_broken_line_still_finds_its_step() {
         assert_eq!(found("steps:\n  - id: a\n    run: [x|>\n").as_deref(), Some("a"));
+    }
+
+    /// Editors ask in the middle of words, and of documents that are half written.
+    #[test]
+    fn every_feature_answers_at_every_place_of_half_a_document() {
+        let text = "\
+# ä😀
+harnesses: {mine: {binary: x}}
+steps:
+  - &s {id: a, run: 'ü', depends: [b, 'c']}
+  - *s
+  - id: b
+    action: harness.run
+    with: {provider: mine, prompt: \"${steps.a.outputs.v} ä\"}
+  - foreach:
+      items: [1]
+      steps: [{id: c, run: \"${a.x}\"}]
+handler_on:
+  exit: {run: |
+    x}
+---
+name: ü
+steps: [run: x, {
+";
+        let offsets = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        let mut answers = 0;
+        for end in offsets.clone().filter(|end| end % 29 == 0) {
+            let document = Document::parse(&text[..end], None, 0);
+            let diagnostics = crate::rules::check(&document);
+            symbols::symbols(&document);
+            for offset in offsets.clone().take_while(|offset| *offset <= end) {
+                actions::actions(&document, &diagnostics, &[], Span::at(offset));
+                let offset = offset as u32;
+                answers += usize::from(hover::hover(&document, &diagnostics, offset).is_some());
+                answers += usize::from(completion::completions(&document, offset).is_some());
+                answers += names::references(&document, offset, true).len();
+                let _ = names::rename(&document, offset, "new");
+            }
+        }
+        assert!(answers > 200, "{answers}");
     }
 }

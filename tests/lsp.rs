@@ -1,5 +1,7 @@
 //! The server as an editor meets it: real messages over a pipe, in one process.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod client;
 
 use client::{Client, position, range};
@@ -405,4 +407,55 @@ fn a_step_without_a_name_is_run_under_the_one_the_run_gives_it() {
     assert_eq!(actions[0]["title"], format!("Run step `{}`", events[1]["step"]["name"].as_str().unwrap()));
     let marks = client.diagnostics(&uri, 1);
     assert_eq!(marks[0]["range"], range(2, 4, 2, 15));
+}
+
+fn at(uri: &str, line: u32, character: u32) -> Value {
+    json!({"textDocument": {"uri": uri}, "position": {"line": line, "character": character}})
+}
+
+#[test]
+fn a_place_has_documentation_completions_and_relatives() {
+    let mut client = Client::start();
+    client.open(
+        URI,
+        1,
+        "steps:\n  - id: a\n    run: x\n  - id: b\n    depends: a\n    run: echo ${steps.a.outputs.v}\n    \n",
+    );
+    client.diagnostics(URI, 1);
+
+    let hover = client.request("textDocument/hover", at(URI, 2, 5));
+    assert!(hover["contents"]["value"].as_str().unwrap().starts_with("**run**"), "{hover}");
+    assert_eq!(hover["range"], range(2, 4, 2, 7));
+    assert_eq!(client.request("textDocument/hover", at(URI, 6, 4)), Value::Null);
+
+    let completions = client.request("textDocument/completion", at(URI, 6, 4));
+    let timeout = completions.as_array().unwrap().iter().find(|item| item["label"] == "timeout_sec").unwrap();
+    assert_eq!(timeout["textEdit"], json!({"range": range(6, 4, 6, 4), "newText": "timeout_sec: "}));
+
+    let definition = client.request("textDocument/definition", at(URI, 5, 23));
+    assert_eq!(definition, json!({"uri": URI, "range": range(1, 8, 1, 9)}));
+    let mut params = at(URI, 1, 8);
+    params["context"] = json!({"includeDeclaration": false});
+    let references = client.request("textDocument/references", params);
+    let ranges: Vec<_> = references.as_array().unwrap().iter().map(|place| place["range"].clone()).collect();
+    assert_eq!(ranges, [range(4, 13, 4, 14), range(5, 22, 5, 23)]);
+    let highlights = client.request("textDocument/documentHighlight", at(URI, 1, 8));
+    assert_eq!(highlights.as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn a_step_is_renamed_everywhere_or_not_at_all() {
+    let mut client = Client::start();
+    client.open(URI, 1, "steps:\n  - id: a\n    run: x\n  - id: b\n    depends: [a]\n    run: y\n");
+    client.diagnostics(URI, 1);
+    assert_eq!(client.request("textDocument/prepareRename", at(URI, 4, 14)), range(4, 14, 4, 15));
+    assert_eq!(client.request("textDocument/prepareRename", at(URI, 2, 10)), Value::Null);
+    let mut params = at(URI, 4, 14);
+    params["newName"] = json!("first");
+    let edit = client.request("textDocument/rename", params.clone());
+    let edits = edit["documentChanges"][0]["edits"].as_array().unwrap();
+    assert_eq!(edits.iter().map(|edit| &edit["range"]).collect::<Vec<_>>(), [&range(1, 8, 1, 9), &range(4, 14, 4, 15)]);
+    params["newName"] = json!("b");
+    let id = client.send_request("textDocument/rename", params);
+    assert_eq!(client.error(id)["message"], "`b` is the id or name of another step");
 }

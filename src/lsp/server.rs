@@ -13,6 +13,7 @@ use super::runs::{self, Launch, Runs};
 use super::state::{Snapshot, State};
 use super::to_proto::{self, Writer};
 use super::{Settings, checks, ext};
+use crate::document::Document;
 use crate::ide;
 use crate::plan::Selection;
 
@@ -72,6 +73,14 @@ impl Shared {
     }
 }
 
+/// A caret in a text.
+struct At<'a> {
+    snapshot: &'a Snapshot,
+    document: &'a Document,
+    offset: u32,
+    writer: Writer<'a>,
+}
+
 impl Server {
     pub fn new(client: Client, settings: Settings) -> Self {
         let shared = Shared {
@@ -89,6 +98,21 @@ impl Server {
 
     pub fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
+    }
+
+    /// An answer about a place in the text as it stands.
+    async fn answer_at<T: Send + 'static>(
+        &self,
+        what: &str,
+        place: TextDocumentPositionParams,
+        work: impl FnOnce(At<'_>) -> T + Send + 'static,
+    ) -> Option<T> {
+        let answer = self.shared.answer(what, &place.text_document.uri, move |snapshot, writer| {
+            let document = snapshot.document();
+            let offset = from_proto::offset(&document.text, &document.lines, place.position, writer.session.encoding);
+            work(At { snapshot, document, offset, writer })
+        });
+        answer.await
     }
 
     /// `window/workDoneProgress/cancel`, which the trait has no method for.
@@ -131,6 +155,15 @@ impl LanguageServer for Server {
                     ..TextDocumentSyncOptions::default()
                 })),
                 document_symbol_provider: Some(OneOf::Left(true)),
+                hover_provider: Some(HoverProviderCapability::Simple(true)),
+                completion_provider: Some(CompletionOptions::default()),
+                definition_provider: Some(OneOf::Left(true)),
+                references_provider: Some(OneOf::Left(true)),
+                document_highlight_provider: Some(OneOf::Left(true)),
+                rename_provider: Some(OneOf::Right(RenameOptions {
+                    prepare_provider: Some(true),
+                    work_done_progress_options: WorkDoneProgressOptions::default(),
+                })),
                 code_action_provider: Some(CodeActionProviderCapability::Simple(true)),
                 execute_command_provider: Some(ExecuteCommandOptions {
                     commands: ext::COMMANDS.map(str::to_owned).to_vec(),
@@ -193,6 +226,64 @@ impl LanguageServer for Server {
             actions.filter(|action| wanted(action, params.context.only.as_deref())).collect()
         });
         Ok(actions.await)
+    }
+
+    async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
+        let hover = self.answer_at("looking for documentation", params.text_document_position_params, |at| {
+            let hover = ide::hover::hover(at.document, at.snapshot.diagnostics(), at.offset)?;
+            Some(at.writer.hover(hover))
+        });
+        Ok(hover.await.flatten())
+    }
+
+    async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {
+        let completions = self.answer_at("completion", params.text_document_position, |at| {
+            let completions = ide::completion::completions(at.document, at.offset)?;
+            Some(CompletionResponse::Array(at.writer.completions(completions)))
+        });
+        Ok(completions.await.flatten())
+    }
+
+    async fn goto_definition(&self, params: GotoDefinitionParams) -> Result<Option<GotoDefinitionResponse>> {
+        let definition = self.answer_at("looking for a step", params.text_document_position_params, |at| {
+            let span = ide::names::definition(at.document, at.offset)?;
+            Some(GotoDefinitionResponse::Scalar(at.writer.location(span)))
+        });
+        Ok(definition.await.flatten())
+    }
+
+    async fn references(&self, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
+        let with_definition = params.context.include_declaration;
+        let references = self.answer_at("looking for references", params.text_document_position, move |at| {
+            let spans = ide::names::references(at.document, at.offset, with_definition);
+            spans.into_iter().map(|span| at.writer.location(span)).collect()
+        });
+        Ok(references.await)
+    }
+
+    async fn document_highlight(&self, params: DocumentHighlightParams) -> Result<Option<Vec<DocumentHighlight>>> {
+        let highlights = self.answer_at("looking for references", params.text_document_position_params, |at| {
+            let spans = ide::names::references(at.document, at.offset, true);
+            let highlight = |span| DocumentHighlight { range: at.writer.range(span), kind: None };
+            spans.into_iter().map(highlight).collect()
+        });
+        Ok(highlights.await)
+    }
+
+    async fn prepare_rename(&self, params: TextDocumentPositionParams) -> Result<Option<PrepareRenameResponse>> {
+        let range = self.answer_at("renaming", params, |at| {
+            ide::names::renamable(at.document, at.offset)
+                .map(|span| PrepareRenameResponse::Range(at.writer.range(span)))
+        });
+        Ok(range.await.flatten())
+    }
+
+    async fn rename(&self, params: RenameParams) -> Result<Option<WorkspaceEdit>> {
+        let edit = self.answer_at("renaming", params.text_document_position, move |at| {
+            let edits = ide::names::rename(at.document, at.offset, &params.new_name);
+            edits.map(|edits| at.writer.workspace_edit(&edits))
+        });
+        edit.await.transpose().map_err(|problem| refused(problem.to_string()))
     }
 
     async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<LSPAny>> {

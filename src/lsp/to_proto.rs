@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use serde_json::json;
 use tower_lsp::ls_types::{
-    CodeAction, CodeActionKind, CodeActionOrCommand, Command, Diagnostic as ProtoDiagnostic,
-    DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, DocumentChanges, DocumentSymbol, Location,
-    NumberOrString, OneOf, OptionalVersionedTextDocumentIdentifier, Position, PositionEncodingKind, Range,
+    CodeAction, CodeActionKind, CodeActionOrCommand, Command, CompletionItem, CompletionItemKind, CompletionItemTag,
+    CompletionTextEdit, Diagnostic as ProtoDiagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag,
+    DocumentChanges, DocumentSymbol, Documentation, Hover as ProtoHover, HoverContents, Location, MarkupContent,
+    MarkupKind, NumberOrString, OneOf, OptionalVersionedTextDocumentIdentifier, Position, PositionEncodingKind, Range,
     SymbolKind as ProtoSymbolKind, TextDocumentEdit, TextEdit, WorkspaceEdit,
 };
 
@@ -16,6 +17,8 @@ use super::runs::Mark;
 use super::state::Snapshot;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::ide::actions::Action;
+use crate::ide::completion::{CompletionKind, Completions};
+use crate::ide::hover::Hover;
 use crate::ide::symbols::{Symbol, SymbolKind};
 use crate::text::{Edit, PositionEncoding, Span};
 
@@ -124,6 +127,33 @@ impl Writer<'_> {
             edits: edits.map(OneOf::Left).collect(),
         };
         WorkspaceEdit { document_changes: Some(DocumentChanges::Edits(vec![edit])), ..WorkspaceEdit::default() }
+    }
+
+    pub fn hover(self, hover: Hover) -> ProtoHover {
+        let contents = MarkupContent { kind: MarkupKind::Markdown, value: hover.markdown };
+        ProtoHover { contents: HoverContents::Markup(contents), range: Some(self.range(hover.span)) }
+    }
+
+    pub fn completions(self, completions: Completions) -> Vec<CompletionItem> {
+        let range = self.range(completions.span);
+        let items = completions.items.into_iter().enumerate().map(|(index, item)| CompletionItem {
+            label: item.label,
+            kind: Some(match item.kind {
+                CompletionKind::Key => CompletionItemKind::PROPERTY,
+                CompletionKind::Choice => CompletionItemKind::ENUM_MEMBER,
+                CompletionKind::Action => CompletionItemKind::FUNCTION,
+                CompletionKind::Provider => CompletionItemKind::MODULE,
+                CompletionKind::Step => CompletionItemKind::REFERENCE,
+            }),
+            detail: item.detail,
+            documentation: item.doc.map(Documentation::String),
+            tags: item.deprecated.then(|| vec![CompletionItemTag::DEPRECATED]),
+            // Clients sort by the label unless told otherwise.
+            sort_text: Some(format!("{index:04}")),
+            text_edit: Some(CompletionTextEdit::Edit(TextEdit::new(range, item.insert))),
+            ..CompletionItem::default()
+        });
+        items.collect()
     }
 
     pub fn symbol(self, symbol: &Symbol) -> DocumentSymbol {
