@@ -56,6 +56,8 @@ enum Command {
     Run(RunArgs),
     /// Run one file as `dagu start` does
     Start(StartArgs),
+    /// Show what a file would run, as `dagu dry` does
+    Dry(StartArgs),
     /// Explain a rule
     Explain(ExplainArgs),
     /// Print the JSON Schema of workflow files, for other editors
@@ -112,6 +114,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Command::Lsp => lsp::lsp(),
         Command::Run(arguments) => run::run(&arguments),
         Command::Start(arguments) => run::start(&arguments),
+        Command::Dry(arguments) => run::dry(&arguments),
         Command::Explain(arguments) => check::explain(&arguments),
         Command::Schema => check::schema(),
     }

@@ -22,6 +22,7 @@ pub mod host;
 mod messages;
 mod node;
 pub mod paths;
+pub mod preview;
 mod prepare;
 mod publish;
 pub mod shell;
@@ -35,6 +36,7 @@ pub use container::EngineHandle;
 pub use drive::Listener;
 pub use event::{Event, EventKind, RunSummary};
 pub use prepare::{Lineage, RefuseError, RunOptions};
+pub use preview::preview;
 pub use status::{RunStatus, StepStatus};
 pub use watchdog::Watchdog;
 
@@ -57,6 +59,6 @@ pub async fn run(
     stop: StopSource,
     listener: &mut Listener<'_>,
 ) -> Result<RunSummary, RefuseError> {
-    let (cx, events) = prepare::prepare(Arc::new(plan), options, &stop.token()).await?;
+    let (cx, events) = prepare::prepare(Arc::new(plan), options, &stop.token(), false).await?;
     Ok(drive::Driver::new(Arc::new(cx), events, stop, listener).run().await)
 }

@@ -13,10 +13,10 @@ use super::ExitStatus;
 use crate::diagnostic::{Gate, Severity};
 use crate::document::Document;
 use crate::plan::{DagSpec, Plan, Selection, from_document};
-use crate::report::check_text;
 use crate::report::run_json::JsonLines;
 use crate::report::run_report::RunReport;
 use crate::report::run_terminal::Terminal;
+use crate::report::{check_text, run_preview};
 use crate::runner::event::StopReason;
 use crate::runner::paths::state_dir;
 use crate::runner::stop::{StopCause, StopSource};
@@ -107,6 +107,12 @@ pub(super) fn run(arguments: &RunArgs) -> ExitStatus {
         format: arguments.format,
         report: arguments.report.as_deref(),
     };
+    if arguments.dry_run {
+        return match preview(&request) {
+            Ok(()) => ExitStatus::Success,
+            Err(Refused) => ExitStatus::Error,
+        };
+    }
     match execute(&request) {
         Ok(summary) if summary.status == RunStatus::Aborted => match summary.stopped_by {
             Some(signal) => ExitStatus::Signalled(signal as u8),
@@ -119,20 +125,49 @@ pub(super) fn run(arguments: &RunArgs) -> ExitStatus {
 
 /// Runs a file as `dagu start` does: exit codes 0 and 1, and only what its loader refuses is refused.
 pub(super) fn start(arguments: &StartArgs) -> ExitStatus {
-    let request = Request {
-        file: &arguments.file,
-        gate: RunGate::Load,
-        selection: Selection::All,
-        start: &arguments.start,
-        params: &arguments.params,
-        env: &[],
-        format: RunFormat::Text,
-        report: None,
-    };
-    match execute(&request) {
+    match execute(&Request::start(arguments)) {
         Ok(summary) => summary.exit(),
         Err(Refused) => ExitStatus::Failure,
     }
+}
+
+/// Shows what would run as `dagu dry` does: exit codes 0 and 1.
+pub(super) fn dry(arguments: &StartArgs) -> ExitStatus {
+    match preview(&Request::start(arguments)) {
+        Ok(()) => ExitStatus::Success,
+        Err(Refused) => ExitStatus::Failure,
+    }
+}
+
+fn preview(request: &Request<'_>) -> Result<(), Refused> {
+    let plan = plan(request)?;
+    let options = options(request)?;
+    let preview = runtime()?.block_on(runner::preview(plan, &options)).map_err(refuse)?;
+    let mut out = anstream::stdout().lock();
+    let written = match request.format {
+        RunFormat::Text => run_preview::write_text(&mut out, &preview),
+        RunFormat::Json => writeln!(out, "{:#}", run_preview::to_json(&preview)),
+    };
+    // A reader that went away has seen enough.
+    let _ = written;
+    Ok(())
+}
+
+fn options(request: &Request<'_>) -> Result<RunOptions, Refused> {
+    Ok(RunOptions {
+        run_id: request.start.run_id.clone(),
+        params: passed_params(request),
+        passed_env: passed_env(request.env)?,
+        process_env: process_env(),
+        state_dir: state_dir(|name| std::env::var_os(name)),
+        ..RunOptions::default()
+    })
+}
+
+/// One thread: steps are processes, and a reader of ours that is slow should slow them down, not fill our memory.
+fn runtime() -> Result<tokio::runtime::Runtime, Refused> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| refuse(format_args!("cannot start the runner: {error}")))
 }
 
 /// Which findings keep a file from being run.
@@ -153,6 +188,22 @@ struct Request<'a> {
     env: &'a [String],
     format: RunFormat,
     report: Option<&'a Path>,
+}
+
+impl<'a> Request<'a> {
+    /// Dagu's spelling.
+    fn start(arguments: &'a StartArgs) -> Self {
+        Self {
+            file: &arguments.file,
+            gate: RunGate::Load,
+            selection: Selection::All,
+            start: &arguments.start,
+            params: &arguments.params,
+            env: &[],
+            format: RunFormat::Text,
+            report: None,
+        }
+    }
 }
 
 /// Nothing was started, and the reason has been printed.
@@ -178,20 +229,9 @@ fn refuse(message: impl std::fmt::Display) -> Refused {
 
 fn execute(request: &Request<'_>) -> Result<Finished, Refused> {
     let plan = plan(request)?;
-    let mut options = RunOptions {
-        run_id: request.start.run_id.clone(),
-        params: passed_params(request),
-        passed_env: passed_env(request.env)?,
-        process_env: process_env(),
-        state_dir: state_dir(|name| std::env::var_os(name)),
-        ..RunOptions::default()
-    };
+    let mut options = options(request)?;
     options.watchdog = Watchdog::start().map_err(|error| tracing::warn!("no watchdog: {error}")).ok();
-    // One thread: steps are processes, and a reader of ours that is slow should slow them down, not fill our memory.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| refuse(format_args!("cannot start the runner: {error}")))?;
+    let runtime = runtime()?;
     let stop = StopSource::new();
     let summary = runtime.block_on(async {
         let watching = stop.clone();

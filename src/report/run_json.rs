@@ -147,7 +147,7 @@ impl From<Stream> for StreamName {
     }
 }
 
-fn place_name(place: Place) -> &'static str {
+pub(super) fn place_name(place: Place) -> &'static str {
     match place {
         Place::Host => "host",
         Place::RootContainer => "root_container",

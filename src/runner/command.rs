@@ -7,77 +7,112 @@ use std::path::{Path, PathBuf};
 use super::attempt::{Attempt, Done};
 use super::failure::Failure;
 use super::host::find_program;
-use super::shell::{shebang, split_words};
+use super::shell::{Shell, shebang, split_words};
 use super::target::Launch;
 use crate::values::Policy;
+
+/// A script before it is written to a file.
+pub(super) struct ScriptPlan {
+    text: String,
+    /// Of the file's name.
+    suffix: &'static str,
+    /// Of the first line, or of a legacy `command`; not looked up yet.
+    interpreter: Option<Vec<String>>,
+    shell: Option<Shell>,
+    packages: Vec<String>,
+}
+
+impl ScriptPlan {
+    /// The command line that reads the script from `file`.
+    pub(super) fn argv(&self, file: &Path) -> Result<Vec<String>, Failure> {
+        match (&self.interpreter, &self.shell) {
+            (Some(words), _) => {
+                let mut argv = words.clone();
+                argv.push(file.display().to_string());
+                Ok(argv)
+            }
+            (None, Some(shell)) => Ok(shell.script_line(file, &self.packages)?),
+            (None, None) => Err(Failure::setup("failed to set up step: no shell was found")),
+        }
+    }
+}
 
 impl Attempt<'_> {
     /// Each line in a shell of its own, in order; the first failure ends it.
     pub(super) async fn commands(&mut self, lines: &[String]) -> Result<Done, Failure> {
+        let argvs = self.command_lines(lines)?;
+        self.make_cwd()?;
+        let several = argvs.len() > 1;
+        for (i, argv) in argvs.into_iter().enumerate() {
+            self.run_on_host(argv).await.map_err(|failure| match several {
+                true => failure.prefixed(&format!("command {} failed: ", i + 1)),
+                false => failure,
+            })?;
+        }
+        Ok(Done::default())
+    }
+
+    /// The command line for each line of the step.
+    pub(super) fn command_lines(&self, lines: &[String]) -> Result<Vec<Vec<String>>, Failure> {
         let shell = self.shell()?;
-        let policy = if shell.is_direct() { Policy::Scope } else { Policy::Shell };
-        let mut argvs = Vec::new();
-        for (i, line) in lines.iter().enumerate() {
+        let line = |(i, line): (usize, &String)| {
             if shell.is_direct() {
                 let words = split_words(line)?;
-                argvs.push(words.iter().map(|word| self.resolve(word, policy)).collect());
-                continue;
+                return Ok(words.iter().map(|word| self.resolve(word, Policy::Scope)).collect());
             }
-            let text = self.resolve(line, policy);
+            let text = self.resolve(line, Policy::Shell);
             if text.contains(['\n', '\r']) {
                 let field = if lines.len() > 1 { format!("run[{i}]") } else { "run".to_owned() };
                 return Err(Failure::setup(format!(
                     "failed to set up step: resolved command text for {field} contains a line break"
                 )));
             }
-            argvs.push(shell.command_line(&text, &self.step.shell_packages)?);
-        }
-        self.make_cwd()?;
-        let several = argvs.len() > 1;
-        for (i, argv) in argvs.into_iter().enumerate() {
-            self.run_on_host(argv).await.map_err(|failure| {
-                if several { failure.prefixed(&format!("command {} failed: ", i + 1)) } else { failure }
-            })?;
-        }
-        Ok(Done::default())
+            Ok(shell.command_line(&text, &self.step.shell_packages)?)
+        };
+        lines.iter().enumerate().map(line).collect()
     }
 
     /// The text in a file, read by the interpreter of its first line or by the shell.
     pub(super) async fn script(&mut self, text: &str, interpreter: Option<&str>) -> Result<Done, Failure> {
-        let text = self.resolve(text, Policy::Shell);
-        let own_shell = self.step.shell.is_some();
-        let interpreter = match interpreter {
-            Some(line) => Some(split_words(line)?.iter().map(|word| self.resolve(word, Policy::Scope)).collect()),
-            None if own_shell => None,
-            None => shebang(&text)?,
-        };
+        let script = self.script_plan(text, interpreter)?;
         self.make_cwd()?;
-        let file;
-        let argv = match interpreter {
-            Some(words) => {
-                file = self.script_file(&text, "")?;
-                let mut argv: Vec<String> = words;
-                argv[0] = self.interpreter_path(&argv[0])?;
-                argv.push(file.display().to_string());
-                argv
-            }
-            None => {
-                let shell = self.shell()?;
-                file = self.script_file(&(shell.script_preamble() + &text), shell.script_suffix())?;
-                shell.script_line(&file, &self.step.shell_packages)?
-            }
-        };
+        let file = self.script_file(&script.text, script.suffix)?;
+        let mut argv = script.argv(&file)?;
+        if script.interpreter.is_some() {
+            argv[0] = self.interpreter_path(&argv[0])?;
+        }
         let ended = self.run_on_host(argv).await;
         ended.map(|()| Done::default()).map_err(|failure| without_path(failure, &file))
     }
 
+    /// Who reads the script, and what it says.
+    pub(super) fn script_plan(&self, text: &str, interpreter: Option<&str>) -> Result<ScriptPlan, Failure> {
+        let text = self.resolve(text, Policy::Shell);
+        let interpreter = match interpreter {
+            Some(line) => Some(split_words(line)?.iter().map(|word| self.resolve(word, Policy::Scope)).collect()),
+            None if self.step.shell.is_some() => None,
+            None => shebang(&text)?,
+        };
+        let packages = self.step.shell_packages.clone();
+        if interpreter.is_some() {
+            return Ok(ScriptPlan { text, suffix: "", interpreter, shell: None, packages });
+        }
+        let shell = self.shell()?;
+        let text = shell.script_preamble() + &text;
+        Ok(ScriptPlan { text, suffix: shell.script_suffix(), interpreter: None, shell: Some(shell), packages })
+    }
+
     /// A program and its arguments, without a shell.
     pub(super) async fn exec(&mut self, command: &str, args: &[String]) -> Result<Done, Failure> {
-        let words = std::iter::once(command).chain(args.iter().map(String::as_str));
-        let argv = words.map(|word| self.resolve(word, Policy::Host)).collect();
+        let argv = self.exec_line(command, args);
         self.make_cwd()?;
         self.run_on_host(argv).await?;
         Ok(Done::default())
+    }
+
+    pub(super) fn exec_line(&self, command: &str, args: &[String]) -> Vec<String> {
+        let words = std::iter::once(command).chain(args.iter().map(String::as_str));
+        words.map(|word| self.resolve(word, Policy::Host)).collect()
     }
 
     async fn run_on_host(&mut self, argv: Vec<String>) -> Result<(), Failure> {

@@ -116,11 +116,7 @@ pub(super) async fn open_root(cx: &RunContext, stop: &StopToken) -> Result<(), S
     };
     let shared = shared.map_err(|error| error.to_string())?;
     cx.emitter.emit(EventKind::ContainerReady { container: shared.name().to_owned() });
-    let env = match place {
-        container::Place::New(new) => new.exec.env,
-        container::Place::Existing(existing) => existing.exec.env,
-    };
-    cx.root.set(shared, env);
+    cx.root.set(shared, place_env(&place).to_vec());
     Ok(())
 }
 
@@ -147,7 +143,7 @@ pub(super) async fn close_root(cx: &RunContext, stop: &StopToken) {
 }
 
 /// Reads a `container:` and fills its references in; `None` for null.
-fn settings_place(
+pub(super) fn settings_place(
     cx: &RunContext,
     written: &Value,
     path: &str,
@@ -273,18 +269,22 @@ impl Attempt<'_> {
     /// # Errors
     /// When the settings cannot be used or there is no engine.
     pub(super) async fn container(&self, keeps: bool) -> Result<Option<Ready>, Failure> {
-        let place = match (&self.step.container, &self.step.work) {
+        match self.container_place(keeps)? {
+            Some(place) => Ok(Some(self.ready(place).await?)),
+            None => self.root_container().await,
+        }
+    }
+
+    /// The container of the step's own, or the existing one it enters.
+    pub(super) fn container_place(&self, keeps: bool) -> Result<Option<container::Place>, Failure> {
+        match (&self.step.container, &self.step.work) {
             (Some(written), _) => {
                 let shape = if keeps { Shape::Shared } else { Shape::Single };
                 let path = format!("steps.{}.container", self.step.name);
-                settings_place(self.cx, written, &path, &self.scope, &self.cwd, shape).map_err(Failure::plain)?
+                settings_place(self.cx, written, &path, &self.scope, &self.cwd, shape).map_err(Failure::plain)
             }
-            (None, Work::DockerRun { with }) => self.docker_run_place(with)?,
-            _ => None,
-        };
-        match place {
-            Some(place) => Ok(Some(self.ready(place).await?)),
-            None => self.root_container().await,
+            (None, Work::DockerRun { with }) => self.docker_run_place(with),
+            _ => Ok(None),
         }
     }
 
@@ -313,9 +313,10 @@ impl Attempt<'_> {
 
     async fn ready(&self, place: container::Place) -> Result<Ready, Failure> {
         let engine = self.cx.options.engine.get(self.cx).await.map_err(Failure::plain)?;
-        let (env, shell) = match &place {
-            container::Place::New(new) => (new.exec.env.clone(), new.shell.clone()),
-            container::Place::Existing(existing) => (existing.exec.env.clone(), existing.shell.clone()),
+        let env = place_env(&place).to_vec();
+        let shell = match &place {
+            container::Place::New(new) => new.shell.clone(),
+            container::Place::Existing(existing) => existing.shell.clone(),
         };
         let target = ContainerTarget::own(place, engine, self.notices());
         Ok(Ready { target: Target::Container(target), env, shell })
@@ -350,7 +351,7 @@ impl Attempt<'_> {
         Ok(Done::default())
     }
 
-    fn container_launch(&self, line: &str, shell: &[String], place: Place) -> Launch {
+    pub(super) fn container_launch(&self, line: &str, shell: &[String], place: Place) -> Launch {
         let mut env = if place == Place::RootContainer { Default::default() } else { self.step_env() };
         let argv = match command_line(line, shell) {
             CommandLine::Words(words) => words.iter().map(|word| self.resolve(word, Policy::Scope)).collect(),
@@ -384,12 +385,7 @@ impl Attempt<'_> {
 
     /// `docker.run`: its `command` is one line or several.
     pub(super) async fn docker_run(&mut self, with: &Map<String, Value>) -> Result<Done, Failure> {
-        let lines: Vec<String> = match with.get("command") {
-            Some(Value::String(line)) if line.trim().is_empty() => Vec::new(),
-            Some(Value::String(line)) => vec![line.trim().to_owned()],
-            Some(Value::Array(lines)) => lines.iter().map(crate::values::json_text::plain).collect(),
-            _ => Vec::new(),
-        };
+        let lines = docker_run_lines(with);
         let ready = self.container(lines.len() > 1).await?;
         let ready = ready.ok_or_else(|| Failure::plain("this step has neither `image` nor `container_name`"))?;
         if lines.is_empty() {
@@ -397,6 +393,24 @@ impl Attempt<'_> {
         } else {
             self.container_commands(&lines, ready).await
         }
+    }
+}
+
+/// `container.env`, resolved.
+pub(super) fn place_env(place: &container::Place) -> &[(String, String)] {
+    match place {
+        container::Place::New(new) => &new.exec.env,
+        container::Place::Existing(existing) => &existing.exec.env,
+    }
+}
+
+/// The lines of `docker.run`: its `command` is one line, or a list of them.
+pub(super) fn docker_run_lines(with: &Map<String, Value>) -> Vec<String> {
+    match with.get("command") {
+        Some(Value::String(line)) if line.trim().is_empty() => Vec::new(),
+        Some(Value::String(line)) => vec![line.trim().to_owned()],
+        Some(Value::Array(lines)) => lines.iter().map(crate::values::json_text::plain).collect(),
+        _ => Vec::new(),
     }
 }
 

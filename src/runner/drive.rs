@@ -408,7 +408,7 @@ fn far_away() -> Instant {
     Instant::now() + Duration::from_secs(86_400)
 }
 
-fn step_ref(step: &StepSpec, role: StepRole) -> StepRef {
+pub(super) fn step_ref(step: &StepSpec, role: StepRole) -> StepRef {
     match role.handler_name() {
         Some(name) => StepRef { id: Some(Arc::from(name)), name: Arc::from(name), role },
         None => StepRef { id: step.id.as_deref().map(Arc::from), name: Arc::from(step.name.as_str()), role },

@@ -18,6 +18,7 @@ use super::event::{EventKind, Place, StepRef, StepRole, Stream};
 use super::failure::Failure;
 use super::host::{Host, find_program};
 use super::messages::Emitter;
+use super::preview::ProgramPreview;
 use super::stop::StopToken;
 use super::target::{Exit, Launch, OutputsSlot, Sink, Target, TargetError};
 use crate::harness::{self, BuiltIn, Command, HarnessPlan, HarnessStep, Position, Root};
@@ -36,16 +37,11 @@ impl Attempt<'_> {
     /// # Errors
     /// When the step cannot be planned, or how its last attempt failed.
     pub(super) async fn harness(&mut self, written: &Map<String, Value>) -> Result<Done, Failure> {
-        let (root, _) = Root::read(&self.cx.plan.dag.source);
-        let position = if self.step_ref.role == StepRole::Step { Position::Step } else { Position::Handler };
-        let step = HarnessStep::read(written, &root, position);
         let ready = self.container(false).await?;
         if let Some(ready) = &ready {
             self.scope.extend(LayerKind::ContainerEnv, ready.env.iter().cloned());
         }
-        let scope = AgentScope::new(&self.scope);
-        let plan = step.plan(&root.providers, &|text| Ok(resolve(text, Policy::Scope, &scope)));
-        let plan = plan.map_err(|error| Failure::plain(error.to_string()))?;
+        let plan = self.agent_plan(written)?;
         let setting: Box<dyn Setting> = match ready {
             Some(ready) => Box::new(InContainer::of(self, ready.target)),
             None => Box::new(OnHost::of(self)),
@@ -54,6 +50,41 @@ impl Attempt<'_> {
         self.streams.end_program().map_err(|error| lost_output(&error))?;
         ended.map(|()| Done::default())
     }
+}
+
+impl Attempt<'_> {
+    /// The attempts of the step with their command lines.
+    fn agent_plan(&self, written: &Map<String, Value>) -> Result<HarnessPlan, Failure> {
+        let (root, _) = Root::read(&self.cx.plan.dag.source);
+        let position = if self.step_ref.role == StepRole::Step { Position::Step } else { Position::Handler };
+        let step = HarnessStep::read(written, &root, position);
+        let scope = AgentScope::new(&self.scope);
+        let plan = step.plan(&root.providers, &|text| Ok(resolve(text, Policy::Scope, &scope)));
+        plan.map_err(|error| Failure::plain(error.to_string()))
+    }
+
+    /// What the attempts would start.
+    pub(super) fn preview_agent(&self, written: &Map<String, Value>) -> Result<Vec<ProgramPreview>, Failure> {
+        let attempts = self.agent_plan(written)?.attempts.into_iter();
+        let program = |attempt: harness::Attempt| match attempt.command {
+            Ok(command) => ProgramPreview {
+                provider: Some(attempt.provider),
+                stdin: command.stdin.map(|text| self.masker().mask(&String::from_utf8_lossy(&text))),
+                ..self.program(command.argv)
+            },
+            Err(refusal) => ProgramPreview {
+                provider: Some(attempt.provider),
+                action: Some(refusal.to_string()),
+                ..self.program(Vec::new())
+            },
+        };
+        Ok(attempts.map(program).collect())
+    }
+}
+
+/// True for variables that hold paths of this machine, which programs in containers do not get.
+pub(super) fn is_host_path(name: &str) -> bool {
+    HOST_PATHS.contains(&name)
 }
 
 /// Where and how attempts are started.
@@ -179,7 +210,7 @@ const HOST_PATHS: [&str; 10] = [
 impl InContainer {
     fn of(attempt: &Attempt<'_>, target: Target) -> Self {
         let mut env: BTreeMap<String, String> = attempt.scope.declared_env().into_iter().collect();
-        env.retain(|name, _| !HOST_PATHS.contains(&name.as_str()));
+        env.retain(|name, _| !is_host_path(name));
         Self {
             target,
             env,

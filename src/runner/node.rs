@@ -16,6 +16,7 @@ use super::context::RunContext;
 use super::dispatcher::Verdict;
 use super::event::{EventKind, Place, StepRef, StepResult, StepRole};
 use super::failure::Failure;
+use super::preview::StepPreview;
 use super::publish::{self, Collected, Leavings, Published};
 use super::status::StepStatus;
 use super::stop::{StopCause, StopToken};
@@ -62,6 +63,29 @@ pub(super) fn run_node(cx: Arc<RunContext>, job: NodeJob) -> BoxFuture<'static, 
         let ended = node.run().await;
         node.conclude(ended)
     })
+}
+
+/// Looks at what a step would start, without starting it.
+pub(super) async fn look(cx: &Arc<RunContext>, job: NodeJob, preview: &mut StepPreview) -> Result<(), Failure> {
+    let mut node = Node::new(cx, job);
+    let cwd = node.enter_scope();
+    let nowhere = || PathBuf::from("/dev/null");
+    let logs = StreamPlan { stdout_log: nowhere(), stderr_log: nowhere(), ..StreamPlan::default() };
+    let streams = StepStreams::open(&logs, &cx.masker, cx.emitter.clone(), node.step_ref.clone());
+    let mut streams = streams.map_err(|error| Failure::setup(error.to_string()))?;
+    let mut attempt = Attempt {
+        cx,
+        step: &node.step,
+        step_ref: &node.step_ref,
+        scope: node.scope.clone(),
+        cwd,
+        streams: &mut streams,
+        stop: node.stop.clone(),
+        facts: FactsById::new(),
+        container_outputs: OutputsSlot::default(),
+        output_file: nowhere(),
+    };
+    attempt.preview(preview)
 }
 
 struct Node<'a> {

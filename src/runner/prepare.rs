@@ -68,17 +68,21 @@ pub enum RefuseError {
     RunIdUsed(String),
     #[error(transparent)]
     Paths(#[from] PathError),
+    #[error("cannot make a folder for temporary files: {source}")]
+    Scratch { source: std::io::Error },
     #[error("{0}")]
     Params(String),
     #[error("{0}")]
     Unsupported(String),
 }
 
-/// Lays out a run and resolves everything that belongs to the run as a whole.
+/// Lays out a run and resolves everything that belongs to the run as a whole. A `dry` one only looks: no directory of the
+/// workflow is made and no substitution is run.
 pub(super) async fn prepare(
     plan: Arc<Plan>,
     options: &RunOptions,
     stop: &StopToken,
+    dry: bool,
 ) -> Result<(RunContext, UnboundedReceiver<Event>), RefuseError> {
     let dag = Arc::clone(&plan.dag);
     let run_id: Arc<str> = match &options.run_id {
@@ -91,9 +95,9 @@ pub(super) async fn prepare(
     }
     let attempt_id = new_id()[..8].to_owned();
     let file_dir = dag.file.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let log_base = dag.log_dir.as_deref().map(|dir| file_dir.clone().unwrap_or_default().join(dir));
+    let log_base = dag.log_dir.as_deref().filter(|_| !dry).map(|dir| file_dir.clone().unwrap_or_default().join(dir));
     let artifact_base = dag.source.get("artifacts").and_then(|artifacts| artifacts.get("dir")).and_then(Value::as_str);
-    let artifact_base = artifact_base.map(|dir| file_dir.clone().unwrap_or_default().join(dir));
+    let artifact_base = artifact_base.filter(|_| !dry).map(|dir| file_dir.clone().unwrap_or_default().join(dir));
     let paths = RunPaths::create(
         &options.state_dir,
         &dag.name,
@@ -114,7 +118,7 @@ pub(super) async fn prepare(
     let (consts, _) = consts::consts(dag.source.get("consts").unwrap_or(&Value::Null));
     scope.set_consts(consts::resolve_consts(&consts));
     let host = Host { lookup_path, watchdog: options.watchdog.clone() };
-    let params = choose_params(&dag, options, &scope, &host, &default_shell, stop).await?;
+    let params = choose_params(&dag, options, &scope, &host, &default_shell, stop, dry).await?;
     scope.extend(LayerKind::Params, params.env());
     let json = params.payload.clone();
     scope.set_params(params);
@@ -144,7 +148,9 @@ pub(super) async fn prepare(
     let (entries, _) = env::entries(dag.source.get("env").unwrap_or(&Value::Null), EnvOwner::Workflow);
     env::resolve_entries(&entries, &mut scope, LayerKind::Env, Policy::Process);
     let base_dir = base_dir(&dag, &scope, &paths, options.lineage.is_some());
-    make_dir(&base_dir, 0o755)?;
+    if !dry {
+        make_dir(&base_dir, 0o755)?;
+    }
     read_dotenv(&dag, &base_dir, &mut scope);
     scope.extend(LayerKind::Managed, managed);
     let secrets = read_secrets(&dag, &base_dir, &scope);
@@ -185,6 +191,7 @@ async fn choose_params(
     host: &Host,
     default_shell: &[String],
     stop: &StopToken,
+    dry: bool,
 ) -> Result<ParamValues, RefuseError> {
     let schema_dirs = [
         std::env::current_dir().ok(),
@@ -212,6 +219,9 @@ async fn choose_params(
     let runtime = tokio::runtime::Handle::current();
     let chosen = tokio::task::spawn_blocking(move || {
         let mut evaluate = |text: &str, values: &ParamValues| {
+            if dry {
+                return Ok(text.to_owned());
+            }
             let mut scope = scope.clone();
             scope.extend(LayerKind::Params, values.env());
             scope.set_params(values.clone());
