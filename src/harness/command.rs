@@ -6,7 +6,7 @@ use std::fmt;
 use crate::harness::coerce::{Emission, Setting};
 use crate::harness::config::{RESERVED, normalise};
 use crate::harness::definition::PromptPosition;
-use crate::harness::provider::{BuiltIn, Default, Flags, Prompting, Recipe};
+use crate::harness::provider::{BuiltIn, Flags, Preset, Prompting, Recipe};
 
 /// A program with its arguments. No shell is involved, here or later.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +68,8 @@ pub fn overlay(cli: &BuiltIn, settings: BTreeMap<String, Setting>) -> BTreeMap<S
     let mut settings = normalise(settings);
     for &(key, default) in cli.defaults {
         settings.entry(key.to_owned()).or_insert_with(|| match default {
-            Default::Flag => Setting::Bool(true),
-            Default::Text(text) => Setting::Text(text.to_owned()),
+            Preset::Flag => Setting::Bool(true),
+            Preset::Text(text) => Setting::Text(text.to_owned()),
         });
     }
     settings

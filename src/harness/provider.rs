@@ -14,7 +14,7 @@ pub const IN_PROCESS: &str = "builtin";
 
 /// A value of a [`BuiltIn`]'s own configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Default {
+pub enum Preset {
     Flag,
     Text(&'static str),
 }
@@ -30,7 +30,7 @@ pub struct BuiltIn {
     pub prompt_flag: Option<&'static str>,
     pub prompt_position: PromptPosition,
     /// Configuration it has unless the step says otherwise. A CLI with any has its keys normalised when it runs.
-    pub defaults: &'static [(&'static str, Default)],
+    pub defaults: &'static [(&'static str, Preset)],
     /// Extra stdin is appended to the prompt, because this CLI does not read both.
     pub folds_stdin: bool,
     /// Variables it takes credentials from, most usual first; for hints only.
@@ -83,7 +83,7 @@ pub static BUILT_INS: [BuiltIn; 15] = [
         name: "codex",
         binary: "codex",
         prefix_args: &["exec"],
-        defaults: &[("skip-git-repo-check", Default::Flag)],
+        defaults: &[("skip-git-repo-check", Preset::Flag)],
         key_variables: &["OPENAI_API_KEY", "CODEX_API_KEY"],
         ..BASE
     },
@@ -98,7 +98,7 @@ pub static BUILT_INS: [BuiltIn; 15] = [
         name: "cursor",
         binary: "cursor-agent",
         prompt_flag: Some("-p"),
-        defaults: &[("output-format", Default::Text("text"))],
+        defaults: &[("output-format", Preset::Text("text"))],
         folds_stdin: true,
         key_variables: &["CURSOR_API_KEY"],
         ..BASE
@@ -132,7 +132,7 @@ pub static BUILT_INS: [BuiltIn; 15] = [
         binary: "goose",
         prefix_args: &["run"],
         prompt_flag: Some("--text"),
-        defaults: &[("quiet", Default::Flag)],
+        defaults: &[("quiet", Preset::Flag)],
         folds_stdin: true,
         key_variables: &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "OPENROUTER_API_KEY"],
         ..BASE
