@@ -112,6 +112,7 @@ mod harness_reserved_key;
 mod harness_stdin_in_container;
 mod harness_working_dir_ignored;
 mod implicit_working_dir;
+mod number_not_finite;
 mod secret_in_prompt;
 mod shape;
 mod undefined_dependency;
@@ -164,6 +165,7 @@ pub static RULES: &[&dyn Rule] = &[
     &harness_stdin_in_container::HarnessStdinInContainer,
     &harness_working_dir_ignored::HarnessWorkingDirIgnored,
     &implicit_working_dir::ImplicitWorkingDir,
+    &number_not_finite::NumberNotFinite,
     &secret_in_prompt::SecretInPrompt,
     &undefined_dependency::UndefinedDependency,
     &unordered_workspace::UnorderedWorkspace,
