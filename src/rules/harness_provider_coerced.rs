@@ -32,7 +32,7 @@ declare_rule! {
     ///       provider: agent-123
     ///       prompt: Review the patch
     /// ```
-    HarnessProviderCoerced, "harness-provider-coerced", Error, None
+    HarnessProviderCoerced, "harness-provider-coerced", Warning, None
 }
 
 impl Rule for HarnessProviderCoerced {

@@ -103,7 +103,7 @@ pub(super) fn provider(config: &Config, providers: &Providers, role: Role) -> Op
     let read = coerce(name);
     (!matches!(read, Setting::Text(_))).then(|| {
         let message = format!("harness `{name}` can never be chosen: its name is read as {}", noun(&read));
-        Finding::ours(Severity::Error, "harness-provider-coerced", at.clone(), message)
+        Finding::warning("harness-provider-coerced", at.clone(), message)
             .help("give the definition a name that is a word")
     })
 }

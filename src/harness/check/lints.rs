@@ -213,7 +213,7 @@ fn item(key: &str, value: &Value, at: &Location) -> Option<Finding> {
     let shown = Setting::resolve::<()>(value, &|text| Ok(text.to_owned())).ok()?.item();
     let odd = match value {
         Value::Null | Value::Array(_) | Value::Object(_) => true,
-        Value::Number(number) => number.is_f64() && shown.contains('e'),
+        Value::Number(number) => number.is_f64() && shown.contains('e') && !is_endless(value),
         _ => false,
     };
     if odd {
@@ -223,6 +223,11 @@ fn item(key: &str, value: &Value, at: &Location) -> Option<Finding> {
         );
     }
     reformatted(key, value, at)
+}
+
+/// Infinity, as JSON has it. Of that another rule speaks.
+fn is_endless(value: &Value) -> bool {
+    value.as_f64().is_some_and(|float| float.abs() == f64::MAX)
 }
 
 fn reformatted(key: &str, value: &Value, at: &Location) -> Option<Finding> {
@@ -240,7 +245,7 @@ fn reformatted(key: &str, value: &Value, at: &Location) -> Option<Finding> {
                 Finding::warning("harness-option-reformatted", at.clone(), message).help(help)
             })
         }
-        Value::Number(number) if number.is_f64() => {
+        Value::Number(number) if number.is_f64() && !is_endless(value) => {
             let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
             let message = format!("the CLI gets `{float}` for `{key}`, without a fraction");
             Some(Finding::info("harness-option-reformatted", at.clone(), message))

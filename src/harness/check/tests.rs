@@ -81,7 +81,7 @@ fn a_provider_is_known() {
     let document = json!({"harnesses": {"123": {"binary": "b"}}});
     assert_eq!(
         in_document(document, json!({"prompt": "P", "provider": "123"})),
-        ["?harness-provider-coerced with.provider"]
+        ["harness-provider-coerced with.provider"]
     );
 }
 
