@@ -85,6 +85,13 @@ impl DockerEngine {
             if let Ok(uri) = with_version(&request.uri().to_string(), version).parse() {
                 *request.uri_mut() = uri;
             }
+            // The engines read a login in the alphabet for URLs; the client library writes the common one. They differ
+            // for a few passwords only, those with `>`, `?`, `~` or letters beyond ASCII in the wrong place.
+            if let Some(login) = request.headers_mut().get_mut("x-registry-auth")
+                && let Ok(Ok(safe)) = login.to_str().map(|text| text.replace('+', "-").replace('/', "_").parse())
+            {
+                *login = safe;
+            }
             request
         });
         engine.patient = engine.api.clone().with_timeout(NO_LIMIT);
@@ -333,8 +340,14 @@ impl Engine for DockerEngine {
             ..Default::default()
         });
         let mut lines = self.patient.create_image(Some(options.build()), None, credentials);
+        let mut strange = false;
         while let Some(line) = lines.next().await {
             let line = line.map_err(|error| self.error(error, failed))?;
+            // Of an `error` entry without `errorDetail` the client library leaves nothing.
+            strange = line.id.is_none() && line.status.is_none() && line.progress_detail.is_none();
+            if strange {
+                continue;
+            }
             let bytes = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
             let detail = line.progress_detail.unwrap_or_default();
             progress(PullProgress {
@@ -343,6 +356,10 @@ impl Engine for DockerEngine {
                 current: bytes(detail.current),
                 total: bytes(detail.total),
             });
+        }
+        if strange {
+            let message = format!("the engine broke off; pull it by hand (`docker pull {name}`) to see why");
+            return Err(failed(Fault::new(message)));
         }
         Ok(())
     }
@@ -553,6 +570,87 @@ impl Engine for DockerEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Credentials, endpoint};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// An engine that answers every request with `body` and hands over what it was asked.
+    async fn scripted(body: &'static str) -> (DockerEngine, tokio::sync::mpsc::UnboundedReceiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = format!("tcp://{}", listener.local_addr().unwrap());
+        let (sender, requests) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+                    let mut buffer = [0; 1024];
+                    let length = client.read(&mut buffer).await.unwrap();
+                    request.extend_from_slice(&buffer[..length]);
+                }
+                sender.send(String::from_utf8_lossy(&request).into_owned()).unwrap();
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            }
+        });
+        let lookup = |name: &str| match name {
+            "DOCKER_HOST" => Some(host.clone()),
+            "DOCKER_API_VERSION" => Some("1.41".to_owned()),
+            _ => None,
+        };
+        (DockerEngine::connect(&endpoint(&lookup).unwrap()).await.unwrap(), requests)
+    }
+
+    async fn request_for(requests: &mut tokio::sync::mpsc::UnboundedReceiver<String>, path: &str) -> String {
+        loop {
+            let request = requests.recv().await.unwrap();
+            if request.contains(path) {
+                return request;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn logins_are_sent_in_the_alphabet_for_urls() {
+        let (engine, mut requests) = scripted("{\"status\":\"done\"}").await;
+        let credentials = Credentials {
+            username: "u".into(),
+            password: "?>~?>~???".into(),
+            identity_token: None,
+            registry: "r.example".into(),
+        };
+        let pull = Pull { image: "r.example/x".into(), platform: None, credentials: Some(credentials) };
+        engine.pull(&pull, &|_| {}).await.unwrap();
+        let request = request_for(&mut requests, "/images/create").await;
+        assert!(request.starts_with("POST /v1.41/images/create?"), "{request}");
+        assert!(request.contains("fromImage=r.example%2Fx%3Alatest"), "{request}");
+        let login = request.lines().find_map(|line| line.strip_prefix("x-registry-auth: ")).unwrap();
+        assert!(login.contains('_') && !login.contains(['+', '/']), "{login}");
+    }
+
+    #[tokio::test]
+    async fn an_error_in_the_middle_of_a_pull_fails_it() {
+        for (body, said) in [
+            (
+                "{\"status\":\"Pulling\"}\n{\"errorDetail\":{\"message\":\"denied\"},\"error\":\"denied\"}\n",
+                "failed to pull image `x:1`: denied",
+            ),
+            ("{\"status\":\"Pulling\"}\n{\"error\":\"denied\"}\n", "failed to pull image `x:1`: the engine broke off"),
+        ] {
+            let (engine, _requests) = scripted(body).await;
+            let pull = Pull { image: "x:1".into(), ..Default::default() };
+            let error = engine.pull(&pull, &|_| {}).await.unwrap_err();
+            assert!(error.to_string().starts_with(said), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn containers_are_asked_for_by_plain_paths() {
+        let (engine, mut requests) = scripted("[]").await;
+        assert_eq!(engine.containers("saddler.run=a b").await.unwrap(), []);
+        let request = request_for(&mut requests, "/containers/").await;
+        let path = "GET /v1.41/containers/json?all=true&filters=%7B%22label%22%3A%5B%22saddler.run%3Da%20b%22%5D%7D&";
+        assert!(request.starts_with(path), "{request}");
+    }
 
     #[test]
     fn the_api_version_goes_in_front_of_the_path() {

@@ -215,7 +215,7 @@ impl FakeEngine {
             state.asked.push(asked.clone());
             state.scripts.clone()
         };
-        let reply = reply.iter().find_map(|script| script(&asked));
+        let reply = self.signalled(&asked).or_else(|| reply.iter().find_map(|script| script(&asked)));
         let forever = forever && reply.is_none();
         let reply = reply.unwrap_or_else(|| Reply::exit(0));
         let (signal, mut signals) = watch::channel(Signal::None);
@@ -505,9 +505,6 @@ impl Engine for FakeEngine {
             user: spec.user.clone(),
             working_dir: spec.working_dir.clone(),
         };
-        if let Some(token) = asked.env(SIGNAL_TOKEN) {
-            self.signal(token, asked.argv.iter().any(|word| word == "KILL"));
-        }
         let (sender, receiver) = mpsc::unbounded_channel();
         let process = self.process(asked, false, vec![sender]);
         if let Some(message) = process.refused {
@@ -596,12 +593,18 @@ impl Engine for FakeEngine {
 }
 
 impl FakeEngine {
-    /// Carries out a signal script.
-    fn signal(&self, token: &str, kill: bool) {
+    /// Carries out a signal script, and says what the script would.
+    fn signalled(&self, asked: &Asked) -> Option<Reply> {
+        let token = asked.env(SIGNAL_TOKEN)?;
+        let kill = asked.argv.last().is_some_and(|signal| signal == "KILL");
         let state = self.lock();
-        for process in state.execs.values().filter(|process| process.token.as_deref() == Some(token)) {
+        let carriers = state.execs.values().filter(|process| process.token.as_deref() == Some(token));
+        let mut found = false;
+        for process in carriers.filter(|process| process.exit.borrow().is_none()) {
+            found = true;
             process.signal.send_replace(if kill { Signal::Kill } else { Signal::Term });
         }
+        Some(Reply::exit(0).stdout(if found { "sent\n" } else { "none\n" }))
     }
 }
 

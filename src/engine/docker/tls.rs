@@ -94,6 +94,11 @@ impl ServerCertVerifier for AnyServer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{EngineError, connect, endpoint};
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rustls::server::WebPkiClientVerifier;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     #[test]
     fn a_missing_file_is_named() {
@@ -108,5 +113,82 @@ mod tests {
         std::fs::write(directory.path().join("ca.pem"), "nothing").unwrap();
         let error = client_config(&Tls { directory: directory.path().into(), verify: true }).unwrap_err();
         assert!(error.ends_with("ca.pem` holds no certificate"), "{error}");
+    }
+
+    fn authority() -> CertifiedIssuer<'static, KeyPair> {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    /// A certificate and its key, as PEM.
+    fn issued(by: &CertifiedIssuer<'static, KeyPair>, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, by).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// An engine behind TLS that wants a client certificate of `clients`; answers its port.
+    async fn engine(server: (String, String), clients: &CertifiedIssuer<'static, KeyPair>) -> u16 {
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(clients.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(server.0.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(server.1.as_bytes()).unwrap(),
+            )
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let Ok(mut client) = acceptor.accept(client).await else { continue };
+                let mut request = [0; 4096];
+                let _ = client.read(&mut request).await;
+                let body = "{\"ApiVersion\":\"1.41\",\"Version\":\"20\"}";
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                let _ = client.write_all(format!("{head}{body}").as_bytes()).await;
+                let _ = client.shutdown().await;
+            }
+        });
+        port
+    }
+
+    async fn connected(port: u16, directory: &Path, verify: &str) -> Result<String, EngineError> {
+        let lookup = |name: &str| match name {
+            "DOCKER_HOST" => Some(format!("tcp://localhost:{port}")),
+            "DOCKER_CERT_PATH" => Some(directory.display().to_string()),
+            "DOCKER_TLS_VERIFY" => Some(verify.to_owned()),
+            _ => None,
+        };
+        let engine = connect(&endpoint(&lookup).unwrap()).await?;
+        Ok(engine.version().await?.version)
+    }
+
+    #[tokio::test]
+    async fn both_sides_show_certificates_and_verification_can_be_left_out() {
+        let (own, other) = (authority(), authority());
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        let (certificate, key) = issued(&own, "client");
+        write("ca.pem", &own.pem());
+        write("cert.pem", &certificate);
+        write("key.pem", &key);
+        let trusted = engine(issued(&own, "localhost"), &own).await;
+        assert_eq!(connected(trusted, directory.path(), "1").await.unwrap(), "20");
+        let stranger = engine(issued(&other, "localhost"), &own).await;
+        let error = connected(stranger, directory.path(), "1").await.unwrap_err().to_string();
+        assert!(error.contains("certificate"), "{error}");
+        assert_eq!(connected(stranger, directory.path(), "").await.unwrap(), "20");
+        let (certificate, key) = issued(&other, "client");
+        write("cert.pem", &certificate);
+        write("key.pem", &key);
+        assert!(connected(trusted, directory.path(), "1").await.is_err());
     }
 }
