@@ -1,6 +1,7 @@
 //! Creating, starting and getting rid of a container of ours, with the engines' differences ironed out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::caller::{Caller, Notice, StopPolicy};
 use super::failure::{Attempt, ContainerError};
@@ -14,7 +15,7 @@ pub(super) struct Made {
     /// What messages call it: its name, or the short form of its id.
     pub name: String,
     keep: bool,
-    armed: bool,
+    disposed: AtomicBool,
 }
 
 /// Creates a container; once more without an init when the engine has none.
@@ -31,7 +32,7 @@ pub(super) async fn create(caller: &Caller<'_>, mut spec: ContainerSpec, keep: b
     }
     .map_err(|error| refused(error, &spec))?;
     let name = spec.name.clone().unwrap_or_else(|| id.chars().take(12).collect());
-    Ok(Made { engine: caller.engine.clone(), id, name, keep, armed: true })
+    Ok(Made { engine: caller.engine.clone(), id, name, keep, disposed: AtomicBool::new(false) })
 }
 
 /// Podman's words, without `catatonit`.
@@ -68,9 +69,14 @@ impl Made {
     }
 
     /// Ends it and removes it, unless it is to be kept. Trouble is a notice: what the command did stands.
-    pub(super) async fn dispose(mut self, caller: &Caller<'_>, policy: Option<&StopPolicy>) {
+    /// Only the first call does something.
+    pub(super) async fn dispose(&self, caller: &Caller<'_>, policy: Option<&StopPolicy>) {
+        if self.disposed.load(Ordering::Acquire) {
+            return;
+        }
         let result = dispose(&*self.engine, &self.id, self.keep, policy).await;
-        self.armed = false;
+        // Only now: a caller that gives up in the middle leaves the rest to the drop.
+        self.disposed.store(true, Ordering::Release);
         if let Err(error) = result {
             let reason = error.to_string();
             (caller.notice)(Notice::LeftBehind { container: self.name.clone(), reason });
@@ -90,7 +96,7 @@ async fn dispose(engine: &dyn Engine, id: &str, keep: bool, policy: Option<&Stop
 
 impl Drop for Made {
     fn drop(&mut self) {
-        if !self.armed {
+        if self.disposed.load(Ordering::Acquire) {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

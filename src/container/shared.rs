@@ -197,10 +197,10 @@ impl Shared {
     }
 
     /// Ends a container of ours and removes it unless it is to be kept; leaves somebody else's alone.
-    pub async fn close(self, caller: &Caller<'_>, policy: &StopPolicy) {
-        if let Some(ours) = self.ours {
+    /// Commands that still run in it end with it. Closing twice does nothing.
+    pub async fn close(&self, caller: &Caller<'_>, policy: &StopPolicy) {
+        if let Some(ours) = &self.ours {
             ours.made.dispose(caller, Some(policy)).await;
-            drop(ours.watch);
         }
     }
 
@@ -360,5 +360,123 @@ impl Drop for Started<'_> {
             let (user, token) = (self.shared.exec.user.clone(), self.token.clone());
             runtime.spawn(async move { signal_exec(&*engine, &container, user.as_deref(), &token, "KILL").await });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::caller::{CancelStop, Notice};
+    use crate::container::resolve::Place;
+    use crate::container::{ContainerSettings, References, Shape, limits::Limits};
+    use crate::engine::fake::{FakeEngine, Reply};
+    use serde_json::json;
+    use std::io;
+    use tokio::time::Instant;
+
+    fn new(settings: &serde_json::Value) -> NewContainer {
+        let text = |text: &str| Ok(text.to_owned());
+        let env = |text: &str, _: &[(String, String)]| Ok(text.to_owned());
+        let base = std::path::Path::new("/w");
+        let references = References { text: &text, env: &env, process: &|_| None, base };
+        let settings = ContainerSettings::parse(settings, "container").unwrap().unwrap();
+        match settings.resolve(&references, Limits::default(), Shape::Shared).unwrap() {
+            Place::New(new) => new.for_run("r1", "d1"),
+            Place::Existing(existing) => panic!("{existing:?}"),
+        }
+    }
+
+    /// A program with a name, among the keepalives and signal scripts.
+    fn program(name: &'static str, reply: Reply) -> FakeEngine {
+        FakeEngine::new()
+            .with_image("x")
+            .with_container("theirs")
+            .with_program(move |asked| (asked.argv[0] == name).then(|| reply.clone()))
+    }
+
+    fn quiet(_: Notice) {}
+
+    #[tokio::test(start_paused = true)]
+    async fn a_container_of_ours_is_kept_alive_labelled_and_removed() {
+        let fake = program("prog", Reply::exit(3).stdout("out").stderr("err"));
+        let engine: Arc<dyn Engine> = Arc::new(fake.clone());
+        let stop = CancelStop::default();
+        let caller = Caller { engine: &engine, stop: &stop, notice: &quiet };
+        let shared = Shared::create(&caller, &new(&json!({ "image": "x", "env": ["A=root"] }))).await.unwrap();
+        let made = &fake.created()[0];
+        assert_eq!(made.entrypoint.as_deref(), Some(&["sh".to_owned()] as &[_]));
+        assert!(made.init && made.input);
+        assert_eq!(made.labels, [("saddler.run", "r1"), ("saddler.dag", "d1")].map(|(a, b)| (a.into(), b.into())));
+        let command =
+            Command { env: vec![("A".into(), "step".into()), ("B".into(), "step".into())], ..Command::new(["prog"]) };
+        let mut seen = Vec::new();
+        let ended = shared
+            .run(&caller, &command, &mut |stream, bytes: &[u8]| {
+                seen.push((stream, bytes.to_vec()));
+                Ok(())
+            })
+            .await
+            .unwrap();
+        assert_eq!((ended.code, ended.stopped), (3, false));
+        assert_eq!(seen.len(), 2);
+        let asked = fake.asked().pop().unwrap();
+        assert_eq!((asked.env("A"), asked.env("B")), (Some("root"), Some("step")));
+        shared.close(&caller, &StopPolicy::default()).await;
+        shared.close(&caller, &StopPolicy::default()).await;
+        assert_eq!(fake.remaining(), ["theirs"]);
+        assert_eq!(fake.calls().iter().filter(|call| call.starts_with("remove")).count(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_signals_waits_the_grace_and_kills_but_leaves_the_container() {
+        for (reply, code, seconds) in [
+            (Reply::exit(0).sleep(Duration::from_secs(600)), 143, 1),
+            (Reply::exit(0).sleep(Duration::from_secs(600)).ignoring_term(), 137, 6),
+        ] {
+            let fake = program("prog", reply);
+            let engine: Arc<dyn Engine> = Arc::new(fake.clone());
+            let stop = CancelStop::default();
+            let caller = Caller { engine: &engine, stop: &stop, notice: &quiet };
+            let existing = ExistingContainer { name: "theirs".into(), ..Default::default() };
+            let shared = Shared::join(&caller, &existing).await.unwrap();
+            let before = Instant::now();
+            let cancel = async {
+                sleep(Duration::from_secs(1)).await;
+                stop.token.cancel();
+            };
+            let command = Command::new(["prog"]);
+            let mut sink = |_: crate::engine::Stream, _: &[u8]| -> io::Result<()> { Ok(()) };
+            let (ended, ()) = tokio::join!(shared.run(&caller, &command, &mut sink), cancel);
+            let ended = ended.unwrap();
+            assert_eq!((ended.code, ended.stopped), (code, true));
+            assert_eq!(before.elapsed().as_secs(), seconds);
+            shared.close(&caller, &StopPolicy::default()).await;
+            assert!(!fake.calls().iter().any(|call| call.starts_with("stop") || call.starts_with("remove")));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_program_that_cannot_be_started_is_an_error_and_no_exit_code() {
+        let fake = program("prog", Reply::refused("exec: \"prog\": executable file not found in $PATH"));
+        let engine: Arc<dyn Engine> = Arc::new(fake);
+        let stop = CancelStop::default();
+        let caller = Caller { engine: &engine, stop: &stop, notice: &quiet };
+        let existing = ExistingContainer { name: "theirs".into(), ..Default::default() };
+        let shared = Shared::join(&caller, &existing).await.unwrap();
+        let error = shared.run(&caller, &Command::new(["prog"]), &mut |_, _: &[u8]| Ok(())).await.unwrap_err();
+        assert_eq!(error.to_string(), "program `prog` was not found in container `theirs`");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_container_that_never_comes_is_given_up_after_two_minutes() {
+        let engine: Arc<dyn Engine> = Arc::new(FakeEngine::new());
+        let stop = CancelStop::default();
+        let caller = Caller { engine: &engine, stop: &stop, notice: &quiet };
+        let before = Instant::now();
+        let existing = ExistingContainer { name: "none".into(), ..Default::default() };
+        let error = Shared::join(&caller, &existing).await.err().unwrap();
+        let said = "timed out waiting for container to be running: `none` is not found";
+        assert_eq!(error.to_string(), said);
+        assert!((119..=120).contains(&before.elapsed().as_secs()));
     }
 }
