@@ -4,6 +4,7 @@
 //! found here has slipped past it or was let through on purpose (`--no-check`), so a short text with a path is enough.
 //! Reads plain data: the runner has no use for spans.
 
+mod custom;
 mod policy;
 mod step;
 
@@ -43,6 +44,10 @@ pub fn lower(document: &Value, file: Option<&Path>) -> Result<DagSpec, Vec<Lower
 #[derive(Default)]
 struct Reading {
     errors: Vec<LowerError>,
+    /// The file's own actions, by name.
+    actions: Map<String, Value>,
+    /// The older form of those.
+    step_types: Map<String, Value>,
 }
 
 impl Reading {
@@ -63,6 +68,9 @@ impl Reading {
                 Order::Graph
             }
         };
+        let registry = |key: &str| root.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
+        self.actions = registry("actions");
+        self.step_types = registry("step_types");
         let defaults = root.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
         let steps = self.steps(root.get("steps"), "steps", &defaults);
         let handlers = self.handlers(root.get("handler_on"), &defaults);
@@ -176,7 +184,7 @@ fn name_steps(steps: &mut [StepSpec]) {
         if !steps[i].name.is_empty() {
             continue;
         }
-        let prefix = steps[i].work.name_prefix().to_owned();
+        let prefix = steps[i].custom_action.as_deref().unwrap_or(steps[i].work.name_prefix()).to_owned();
         let mut number = i + 1;
         while steps.iter().any(|step| step.name == format!("{prefix}_{number}")) {
             number += 1;

@@ -98,6 +98,8 @@ pub struct StepSpec {
     pub container: Option<Value>,
     /// It runs in the container of the run if there is one: agents, and commands without a `type` or `action`.
     pub follows_root: bool,
+    /// Name of the file's own action that it came from.
+    pub custom_action: Option<String>,
     /// Somebody has to approve after the step succeeded.
     pub approval: bool,
 }
@@ -299,6 +301,7 @@ impl StepSpec {
             output_schema: None,
             container: None,
             follows_root: true,
+            custom_action: None,
             approval: false,
         }
     }

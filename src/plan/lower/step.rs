@@ -17,6 +17,8 @@ impl Reading {
         path: &str,
         defaults: &Map<String, Value>,
     ) -> StepSpec {
+        let (expanded, custom_action) = self.expand(map, path);
+        map = expanded;
         apply_defaults(&mut map, defaults);
         let get = |name: &str| present(map.get(name));
         let id = text(get("id")).map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
@@ -69,6 +71,7 @@ impl Reading {
             container: get("container").cloned(),
             follows_root: matches!(work, Work::Harness { .. }) || (get("action").is_none() && get("type").is_none()),
             approval: get("approval").is_some(),
+            custom_action,
             work,
         }
     }
