@@ -1,6 +1,8 @@
 //! Built-in actions that need no program of their own, one file each.
 
+mod file;
 mod router;
+mod wait;
 
 use serde_json::{Map, Value};
 
@@ -12,6 +14,8 @@ use crate::values::{Policy, resolve_json};
 /// True when the action can be run here. Steps with any other are refused before anything starts.
 pub fn is_supported(name: &str) -> bool {
     matches!(name, "noop" | "log.write" | "outputs.write" | "router.route" | "human.task")
+        || file::NAMES.contains(&name)
+        || wait::NAMES.contains(&name)
 }
 
 /// Runs the action of a step; its `with` is resolved first.
@@ -31,6 +35,8 @@ pub(super) async fn run(attempt: &mut Attempt<'_>, name: &str, written: &Map<Str
             Ok(Done { published: Some(values), ..Done::default() })
         }
         "router.route" => router::run(attempt, written),
+        name if file::NAMES.contains(&name) => file::run(attempt, name, &with),
+        name if wait::NAMES.contains(&name) => wait::run(attempt, name, &with).await,
         "human.task" => Ok(Done { status: StepStatus::Waiting, ..Done::default() }),
         _ => Err(Failure::plain(format!("action `{name}` is not supported by this runner"))),
     }

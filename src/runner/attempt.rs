@@ -129,12 +129,20 @@ impl Attempt<'_> {
     /// # Errors
     /// When the log cannot be written.
     pub fn print(&mut self, text: &str) -> Result<(), Failure> {
-        if text.is_empty() {
+        self.print_bytes(text.as_bytes())
+    }
+
+    /// As [`Attempt::print`], for what need not be text.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn print_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if bytes.is_empty() {
             return Ok(());
         }
-        self.streams
-            .write(Stream::Stdout, text.as_bytes())
-            .map_err(|error| Failure::plain(format!("the output of the step cannot be kept: {error}")))
+        let printed = self.streams.write(Stream::Stdout, bytes);
+        let printed = printed.and_then(|()| self.streams.end_program());
+        printed.map_err(|error| Failure::plain(format!("the output of the step cannot be kept: {error}")))
     }
 
     /// Runs one program with the step's streams.

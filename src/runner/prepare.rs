@@ -90,6 +90,11 @@ pub(super) async fn prepare(
         Some(id) => Arc::from(id.as_str()),
         None => Arc::from(new_id()),
     };
+    if dag.is_build {
+        return Err(RefuseError::Unsupported(
+            "`type: build` cannot be run by saddler; without it the steps run each time".to_owned(),
+        ));
+    }
     for node in &plan.nodes {
         refuse_unsupported(&node.step)?;
     }
@@ -344,7 +349,7 @@ pub(super) fn join_dir(base: &Path, text: &str, scope: &RunScope) -> PathBuf {
 }
 
 /// The path without `.` and, where it can be done without asking the disk, without `..`.
-fn clean(path: &Path) -> PathBuf {
+pub(super) fn clean(path: &Path) -> PathBuf {
     use std::path::Component;
     let mut cleaned = PathBuf::new();
     for part in path.components() {
