@@ -73,7 +73,7 @@ exec unshare --mount sh -c '
   for folder in proc sys dev tmp; do mount --rbind "/\$folder" "$root/\$folder" || exit 1; done
   exec chroot "$root" "\$@"' in-debian "\$@"
 STARTER
-  printf '#!/bin/sh\nexec "%s" chromium "$@"\n' "$home/bin/in-debian" >"$home/bin/chromium"
+  printf '#!/bin/sh\nexec "%s" /usr/bin/chromium "$@"\n' "$home/bin/in-debian" >"$home/bin/chromium"
   chmod +x "$home/bin/in-debian" "$home/bin/chromium"
   [ ! -e "$root/complete" ] || return 0
   rm -rf "$root"
