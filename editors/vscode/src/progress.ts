@@ -12,7 +12,7 @@ import type {
 type Value = WorkDoneProgressBegin | WorkDoneProgressReport | WorkDoneProgressEnd;
 
 interface Shown {
-  report(message: string | undefined): void;
+  report(value: { message?: string; percentage?: number }): void;
   end(): void;
 }
 
@@ -28,7 +28,7 @@ export class CancellableProgress {
     if (value.kind === 'begin' && value.cancellable) {
       this.begin(token, value);
     } else if (value.kind === 'report' && shown) {
-      shown.report(value.message);
+      shown.report(value);
     } else {
       shown?.end();
       // The client has made a listener for this token, which the end takes away.
@@ -54,8 +54,14 @@ export class CancellableProgress {
   private begin(token: ProgressToken, value: WorkDoneProgressBegin): void {
     const options = { location: vscode.ProgressLocation.Notification, cancellable: true, title: value.title };
     void vscode.window.withProgress(options, (progress, cancellation) => {
-      const report = (message: string | undefined) => progress.report({ message });
-      report(value.message);
+      let reached = 0;
+      const report: Shown['report'] = ({ message, percentage }) => {
+        // Without an increment the bar keeps running to and fro.
+        const increment = percentage === undefined || percentage <= reached ? undefined : percentage - reached;
+        reached += increment ?? 0;
+        progress.report({ message, increment });
+      };
+      report(value);
       cancellation.onCancellationRequested(() => this.cancel(token));
       return new Promise<void>((resolve) => {
         const end = () => {
