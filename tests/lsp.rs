@@ -102,7 +102,7 @@ fn a_fix_is_an_edit_that_mends_the_text() {
     client.diagnostics(URI, 1);
     let actions = client.actions(URI, range(5, 15, 5, 15));
     let titles: Vec<_> = actions.iter().map(|action| action["title"].as_str().unwrap()).collect();
-    assert_eq!(titles, ["Depend on `build`", "Run step `deploy`", "Run DAG"]);
+    assert_eq!(titles, ["Depend on `build`", "Run step `deploy`", "Run DAG", "Show what DAG would run"]);
     assert_eq!(actions[0]["kind"], "quickfix");
     assert_eq!(actions[0]["diagnostics"][0]["code"], "undefined-dependency");
     let change = &actions[0]["edit"]["documentChanges"][0];
@@ -122,7 +122,7 @@ fn a_plain_client_gets_commands_and_unversioned_edits() {
     client.open(URI, 1, BROKEN);
     client.diagnostics(URI, 1);
     let actions = client.actions(URI, range(5, 15, 5, 15));
-    assert_eq!(actions.len(), 2, "a fix cannot be said as a command: {actions:?}");
+    assert_eq!(actions.len(), 3, "a fix cannot be said as a command: {actions:?}");
     assert_eq!(actions[0]["command"], "saddler.runStep");
     drop(client);
 
@@ -458,4 +458,16 @@ fn a_step_is_renamed_everywhere_or_not_at_all() {
     params["newName"] = json!("b");
     let id = client.send_request("textDocument/rename", params);
     assert_eq!(client.error(id)["message"], "`b` is the id or name of another step");
+}
+
+#[test]
+fn a_dry_run_says_what_would_run_and_starts_nothing() {
+    let mut client = Client::start();
+    let uri = client.uri("dag.yaml");
+    client.open(&uri, 1, "steps:\n  - id: a\n    run: touch made-by-step\n");
+    client.diagnostics(&uri, 1);
+    let text = client.command("saddler.dryRun", json!({"uri": uri}))["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("touch made-by-step"), "{text}");
+    assert_eq!(client.notification("window/logMessage")["message"], text.as_str());
+    assert!(!client.dir().join("made-by-step").exists());
 }

@@ -19,6 +19,8 @@ pub enum Action {
         step: String,
     },
     RunDag,
+    /// Show what [`Action::RunDag`] would start, and start nothing.
+    DryRun,
 }
 
 impl Action {
@@ -28,6 +30,7 @@ impl Action {
             Action::Fix { fix, .. } => sentence(&fix.title),
             Action::RunStep { step } => format!("Run step `{step}`"),
             Action::RunDag => "Run DAG".to_owned(),
+            Action::DryRun => "Show what DAG would run".to_owned(),
         }
     }
 }
@@ -58,7 +61,7 @@ pub fn actions(document: &Document, diagnostics: &[Diagnostic], names: &[String]
         actions.push(Action::RunStep { step: step.to_owned() });
     }
     if !document.entry().steps.is_empty() {
-        actions.push(Action::RunDag);
+        actions.extend([Action::RunDag, Action::DryRun]);
     }
     actions
 }
@@ -87,21 +90,30 @@ mod tests {
 
     #[test]
     fn a_step_can_be_run_from_any_of_its_lines() {
-        assert_eq!(titles("steps:\n  - id: a\n    r|>un: x\n"), ["Run step `a`", "Run DAG"]);
-        assert_eq!(titles("|>steps:\n  - id: a\n    run: x\n"), ["Run DAG"]);
-        assert_eq!(titles("steps:\n  - name: n\n    run: |>x\n"), ["Run step `n`", "Run DAG"]);
+        assert_eq!(titles("steps:\n  - id: a\n    r|>un: x\n"), ["Run step `a`", "Run DAG", "Show what DAG would run"]);
+        assert_eq!(titles("|>steps:\n  - id: a\n    run: x\n"), ["Run DAG", "Show what DAG would run"]);
+        assert_eq!(
+            titles("steps:\n  - name: n\n    run: |>x\n"),
+            ["Run step `n`", "Run DAG", "Show what DAG would run"]
+        );
     }
 
     #[test]
     fn handlers_and_called_documents_are_not_run_alone() {
-        assert_eq!(titles("steps:\n  - {id: a, run: x}\nhandler_on:\n  exit:\n    id: h\n    run: |>x\n"), ["Run DAG"]);
-        assert_eq!(titles("steps: [{id: a, run: x}]\n---\nname: c\nsteps:\n  - id: b\n    run: |>x\n"), ["Run DAG"]);
+        assert_eq!(
+            titles("steps:\n  - {id: a, run: x}\nhandler_on:\n  exit:\n    id: h\n    run: |>x\n"),
+            ["Run DAG", "Show what DAG would run"]
+        );
+        assert_eq!(
+            titles("steps: [{id: a, run: x}]\n---\nname: c\nsteps:\n  - id: b\n    run: |>x\n"),
+            ["Run DAG", "Show what DAG would run"]
+        );
     }
 
     #[test]
     fn a_fix_comes_first_and_from_anywhere_on_its_line() {
         let text = "steps:\n  - id: build\n    run: x\n  - id: b\n    run: y\n   |> depends: [biuld]\n";
-        assert_eq!(titles(text), ["Depend on `build`", "Run step `b`", "Run DAG"]);
+        assert_eq!(titles(text), ["Depend on `build`", "Run step `b`", "Run DAG", "Show what DAG would run"]);
     }
 
     #[test]

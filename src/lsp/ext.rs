@@ -11,15 +11,18 @@ use tower_lsp::ls_types::{ExecuteCommandParams, Uri};
 pub(super) const RUN_STEP: &str = "saddler.runStep";
 /// `{uri}`: runs the workflow. Answers `{runId}` at once.
 pub(super) const RUN_DAG: &str = "saddler.runDag";
+/// `{uri}`: answers `{text}`, what a run would start, without starting anything. The text goes to the log too.
+pub(super) const DRY_RUN: &str = "saddler.dryRun";
 /// `{runId}`: asks a run to end; asked again, kills it. A run that has ended already is no error.
 pub(super) const CANCEL: &str = "saddler.cancel";
 
-pub(super) const COMMANDS: [&str; 3] = [RUN_STEP, RUN_DAG, CANCEL];
+pub(super) const COMMANDS: [&str; 4] = [RUN_STEP, RUN_DAG, DRY_RUN, CANCEL];
 
 #[derive(Debug)]
 pub(super) enum Command {
     RunStep { uri: Uri, step: String },
     RunDag { uri: Uri },
+    DryRun { uri: Uri },
     Cancel { run_id: String },
 }
 
@@ -30,7 +33,7 @@ struct RunStepArguments {
 }
 
 #[derive(Deserialize)]
-struct RunDagArguments {
+struct DagArguments {
     uri: Uri,
 }
 
@@ -48,9 +51,8 @@ impl Command {
         match command.as_str() {
             RUN_STEP => arguments_of(&command, "{uri, step}", arguments)
                 .map(|RunStepArguments { uri, step }| Command::RunStep { uri, step }),
-            RUN_DAG => {
-                arguments_of(&command, "{uri}", arguments).map(|RunDagArguments { uri }| Command::RunDag { uri })
-            }
+            RUN_DAG => arguments_of(&command, "{uri}", arguments).map(|DagArguments { uri }| Command::RunDag { uri }),
+            DRY_RUN => arguments_of(&command, "{uri}", arguments).map(|DagArguments { uri }| Command::DryRun { uri }),
             CANCEL => arguments_of(&command, "{runId}", arguments)
                 .map(|CancelArguments { run_id }| Command::Cancel { run_id }),
             _ => Err(invalid(format!("`{command}` is not a command; expected one of {}", COMMANDS.join(", ")))),
@@ -75,6 +77,12 @@ fn invalid(message: String) -> Error {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Started<'a> {
     pub run_id: &'a str,
+}
+
+/// What `saddler.dryRun` answers.
+#[derive(Serialize)]
+pub(super) struct Preview<'a> {
+    pub text: &'a str,
 }
 
 /// `saddler/runEvent`: something has happened in a run.
@@ -118,7 +126,9 @@ mod tests {
         assert_eq!(read(RUN_DAG, json!([])).err().as_deref(), Some("`saddler.runDag` takes one argument: {uri}"));
         assert_eq!(
             read("saddler.walk", json!([])).err().as_deref(),
-            Some("`saddler.walk` is not a command; expected one of saddler.runStep, saddler.runDag, saddler.cancel")
+            Some(
+                "`saddler.walk` is not a command; expected one of saddler.runStep, saddler.runDag, saddler.dryRun, saddler.cancel"
+            )
         );
     }
 }

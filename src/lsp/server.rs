@@ -45,6 +45,12 @@ impl Shared {
         self.shut_down.load(Ordering::Relaxed)
     }
 
+    /// Says something in the client's log, without waiting until it has been read.
+    fn log(&self, kind: MessageType, message: String) {
+        let client = self.client.clone();
+        tokio::spawn(async move { client.log_message(kind, message).await });
+    }
+
     /// Computes on a thread that may take its time. `None` when it panicked, which is logged: in place of its answer
     /// the client gets none.
     pub async fn compute<T: Send + 'static>(&self, what: &str, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
@@ -54,7 +60,7 @@ impl Shared {
                 tracing::error!("{what} failed: {failure}");
                 let message =
                     format!("saddler: {what} failed; this is a mistake in saddler, which goes on without: {failure}");
-                self.client.log_message(MessageType::ERROR, message).await;
+                self.log(MessageType::ERROR, message);
                 None
             }
         }
@@ -122,17 +128,31 @@ impl Server {
         }
     }
 
-    /// Answers when the run has been planned; the rest of it is a matter of notifications.
-    async fn run(&self, uri: &Uri, selection: Selection) -> Result<Option<LSPAny>> {
+    /// The text in the editor as something to run.
+    async fn plan(&self, uri: &Uri, selection: Selection) -> Result<(Arc<Snapshot>, Launch)> {
         let shared = &self.shared;
         let snapshot = shared.state.get(uri).ok_or_else(|| refused(format!("`{}` is not open", uri.as_str())))?;
         let planned = shared.compute("planning the run", {
-            let (snapshot, selection, settings) =
-                (Arc::clone(&snapshot), selection.clone(), Arc::clone(&shared.settings));
+            let (snapshot, settings) = (Arc::clone(&snapshot), Arc::clone(&shared.settings));
             move || Launch::plan(&snapshot, selection, settings)
         });
         let launch =
             planned.await.ok_or_else(Error::internal_error)?.map_err(|refusal| refused(refusal.to_string()))?;
+        Ok((snapshot, launch))
+    }
+
+    async fn dry_run(&self, uri: &Uri) -> Result<Option<LSPAny>> {
+        let (_, launch) = self.plan(uri, Selection::All).await?;
+        let preview = self.shared.compute("the dry run", move || launch.preview()).await;
+        let text = preview.ok_or_else(Error::internal_error)?.map_err(|refusal| refused(refusal.to_string()))?;
+        self.shared.log(MessageType::INFO, text.clone());
+        Ok(serde_json::to_value(ext::Preview { text: &text }).ok())
+    }
+
+    /// Answers when the run has been planned; the rest of it is a matter of notifications.
+    async fn run(&self, uri: &Uri, selection: Selection) -> Result<Option<LSPAny>> {
+        let shared = &self.shared;
+        let (snapshot, launch) = self.plan(uri, selection.clone()).await?;
         let run_id =
             shared.runs.start(shared, &snapshot, launch).ok_or_else(|| refused("the session is ending".to_owned()))?;
         if shared.state.unmark(uri, &selection) {
@@ -290,6 +310,7 @@ impl LanguageServer for Server {
         match ext::Command::read(params)? {
             ext::Command::RunStep { uri, step } => self.run(&uri, Selection::Step(step)).await,
             ext::Command::RunDag { uri } => self.run(&uri, Selection::All).await,
+            ext::Command::DryRun { uri } => self.dry_run(&uri).await,
             ext::Command::Cancel { run_id } => {
                 self.shared.runs.cancel(&run_id);
                 Ok(None)
@@ -315,4 +336,22 @@ fn wanted(action: &CodeActionOrCommand, only: Option<&[CodeActionKind]>) -> bool
     only.iter().map(CodeActionKind::as_str).any(|asked| {
         asked.is_empty() || kind.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tower_lsp::LspService;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_costs_one_answer_and_no_more() {
+        let settings = Settings { environment: HashMap::new() };
+        let (service, _socket) = LspService::new(|client| Server::new(client, settings));
+        let shared = service.inner().shared();
+        assert_eq!(shared.compute("counting", || -> usize { panic!("out of fingers") }).await, None);
+        assert_eq!(shared.compute("counting", || 10).await, Some(10));
+    }
 }

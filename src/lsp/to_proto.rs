@@ -11,7 +11,7 @@ use tower_lsp::ls_types::{
     SymbolKind as ProtoSymbolKind, TextDocumentEdit, TextEdit, WorkspaceEdit,
 };
 
-use super::ext::{RUN_DAG, RUN_STEP};
+use super::ext::{DRY_RUN, RUN_DAG, RUN_STEP};
 use super::from_proto::Session;
 use super::runs::Mark;
 use super::state::Snapshot;
@@ -108,6 +108,7 @@ impl Writer<'_> {
                 Command::new(title.clone(), RUN_STEP.to_owned(), Some(vec![json!({"uri": uri, "step": step})]))
             }
             Action::RunDag => Command::new(title.clone(), RUN_DAG.to_owned(), Some(vec![json!({"uri": uri})])),
+            Action::DryRun => Command::new(title.clone(), DRY_RUN.to_owned(), Some(vec![json!({"uri": uri})])),
         };
         Some(if self.session.action_literals {
             CodeActionOrCommand::CodeAction(CodeAction { title, command: Some(command), ..CodeAction::default() })

@@ -9,7 +9,7 @@ use super::super::state::Snapshot;
 use crate::diagnostic::{Diagnostic, Gate, Severity};
 use crate::document::Document;
 use crate::plan::{DagSpec, LowerError, Plan, PlanError, Selection, lower};
-use crate::report::check_text;
+use crate::report::{check_text, run_preview};
 use crate::runner::paths::state_dir;
 use crate::runner::stop::StopSource;
 use crate::runner::{self, Event, RefuseError, RunOptions, Watchdog};
@@ -94,18 +94,41 @@ impl Launch {
     /// # Errors
     /// When nothing was started.
     pub fn run(self, stop: StopSource, listener: &mut (dyn FnMut(Event) + Send)) -> Result<(), Refusal> {
-        let environment = &self.settings.environment;
         let options = RunOptions {
-            run_id: Some(self.run_id),
-            process_env: environment.clone(),
-            state_dir: state_dir(|name| environment.get(name).map(OsString::from)),
             watchdog: Watchdog::start().map_err(|error| tracing::warn!("no watchdog: {error}")).ok(),
-            ..RunOptions::default()
+            ..self.options()
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Refusal::Runtime)?;
-        runtime.block_on(runner::run(self.plan, &options, stop, listener))?;
+        runtime()?.block_on(runner::run(self.plan, &options, stop, listener))?;
         Ok(())
     }
+
+    /// What a run would start, as `saddler run --dry-run` shows it. Starts nothing.
+    ///
+    /// # Errors
+    /// When a run would be refused.
+    pub fn preview(self) -> Result<String, Refusal> {
+        let options = self.options();
+        let preview = runtime()?.block_on(runner::preview(self.plan, &options))?;
+        let mut text = Vec::new();
+        // Writing to memory cannot fail.
+        let _ = run_preview::write_text(&mut text, &preview);
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn options(&self) -> RunOptions {
+        let environment = &self.settings.environment;
+        RunOptions {
+            run_id: Some(self.run_id.clone()),
+            process_env: environment.clone(),
+            state_dir: state_dir(|name| environment.get(name).map(OsString::from)),
+            ..RunOptions::default()
+        }
+    }
+}
+
+/// A runtime of the calling thread's own: a listener that waits holds back this run alone.
+fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Refusal::Runtime)
 }
 
 /// As for `saddler run`: every error, except what only `dagu validate` has.
