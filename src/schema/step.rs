@@ -74,6 +74,11 @@ fn check_text(text: &str, path: &Path, around: &Surroundings, out: &mut Faults) 
     if text.contains('\n') && !default_kind(around).abilities().script {
         script_refused(default_kind(around), path, On::Value, out);
     }
+    if around.harness && default_kind(around) == Kind::Command {
+        let message = "a step as plain text beside root `harness` defaults is ambiguous and refused";
+        let fault = out.error(path, On::Value, code::CONFLICTING_FIELDS, message);
+        fault.help("write `run` for a shell command, or `action: harness.run` for an agent");
+    }
     let fault = out.error(path, On::Value, code::DEPRECATED, "a step as plain text is an older form");
     fault.info().help(format!("write `run: {}`", text.lines().next().unwrap_or_default()));
 }
