@@ -11,6 +11,7 @@ use crate::diagnostic::{Diagnostic, Gate, Severity};
 use crate::document::Document;
 use crate::syntax::Value;
 use crate::text::{Edit, Span};
+use crate::values::notices::Notice;
 use crate::values::params;
 
 pub use harness::HarnessFindings;
@@ -72,6 +73,7 @@ mod container_env_host_variable;
 mod container_outputs;
 mod container_retry_exit_code;
 mod container_run_needs_shell;
+mod container_setting;
 mod container_signal_ignored;
 mod container_steps_unordered;
 mod dependency_cycle;
@@ -113,10 +115,12 @@ mod harness_stdin_in_container;
 mod harness_working_dir_ignored;
 mod implicit_working_dir;
 mod number_not_finite;
+mod references;
 mod secret_in_prompt;
 mod shape;
 mod undefined_dependency;
 mod unordered_workspace;
+mod unresolved_reference;
 mod volume_format;
 mod volume_target_reference;
 
@@ -126,6 +130,7 @@ pub static RULES: &[&dyn Rule] = &[
     &container_outputs::ContainerOutputs,
     &container_retry_exit_code::ContainerRetryExitCode,
     &container_run_needs_shell::ContainerRunNeedsShell,
+    &container_setting::ContainerSetting,
     &container_signal_ignored::ContainerSignalIgnored,
     &container_steps_unordered::ContainerStepsUnordered,
     &dependency_cycle::DependencyCycle,
@@ -169,6 +174,7 @@ pub static RULES: &[&dyn Rule] = &[
     &secret_in_prompt::SecretInPrompt,
     &undefined_dependency::UndefinedDependency,
     &unordered_workspace::UnorderedWorkspace,
+    &unresolved_reference::UnresolvedReference,
     &volume_format::VolumeFormat,
     &volume_target_reference::VolumeTargetReference,
 ];
@@ -188,6 +194,13 @@ pub fn check(document: &Document) -> Vec<Diagnostic> {
     found.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
     found.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.message == b.message);
     found
+}
+
+/// References that will stay text, with the place of each: those no run can fill in, and those only a run can.
+pub fn notices(document: &Document) -> Vec<(Span, Notice)> {
+    let dags = document.dags.iter();
+    let placed = dags.flat_map(|dag| references::unresolved(dag, &Graph::new(dag)));
+    placed.map(|placed| (placed.span, placed.notice)).collect()
 }
 
 // ---- what several rules ask ---------------------------------------------------------------------------

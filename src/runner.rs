@@ -25,7 +25,6 @@ pub mod paths;
 pub mod preview;
 mod prepare;
 mod publish;
-mod run_log;
 pub mod shell;
 pub mod status;
 pub mod stop;

@@ -9,6 +9,7 @@ use crate::document::Document;
 use crate::report::check_json::JsonReport;
 use crate::report::{check_json, check_text};
 use crate::rules::{self, RULES};
+use crate::values::notices::Class;
 use crate::workspace;
 
 pub(super) fn check(arguments: &CheckArgs) -> ExitStatus {
@@ -106,7 +107,17 @@ pub(super) fn validate(arguments: &ValidateArgs) -> ExitStatus {
         refused = true;
         let _ = writeln!(error, "{lead}{}", check_text::line(&document, found));
     }
-    if refused { ExitStatus::Failure } else { ExitStatus::Success }
+    if refused {
+        return ExitStatus::Failure;
+    }
+    // References that stay text are told on standard error, and change nothing about the verdict.
+    for (place, notice) in rules::notices(&document) {
+        if arguments.show_unresolved || notice.class == Class::Defect {
+            let line = document.lines.line(place.start) + 1;
+            let _ = writeln!(error, "Warning: {file}:{line}: {}", notice.message);
+        }
+    }
+    ExitStatus::Success
 }
 
 pub(super) fn explain(arguments: &ExplainArgs) -> ExitStatus {

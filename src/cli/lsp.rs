@@ -14,6 +14,8 @@ const LOG: &str = "warn,tower_lsp_server::service::client=off";
 /// Serves until the client leaves: 0 when it asked for a shutdown first, else 1, as the protocol wants it.
 pub(super) fn lsp() -> ExitStatus {
     let filter = EnvFilter::try_from_env("SADDLER_LOG").unwrap_or_else(|_| EnvFilter::new(LOG));
+    // The engine client logs whole requests, with the values of variables in them.
+    let filter = filter.add_directive("bollard=off".parse().expect("a directive"));
     // Standard output belongs to the protocol. A logger that is set already (in tests) is as good.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

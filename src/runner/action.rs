@@ -2,7 +2,6 @@
 
 mod file;
 mod router;
-mod state;
 mod wait;
 
 use serde_json::{Map, Value};
@@ -17,7 +16,6 @@ pub fn is_supported(name: &str) -> bool {
     matches!(name, "noop" | "log.write" | "outputs.write" | "router.route" | "human.task")
         || file::NAMES.contains(&name)
         || wait::NAMES.contains(&name)
-        || state::NAMES.contains(&name)
 }
 
 /// Runs the action of a step; its `with` is resolved first.
@@ -39,7 +37,6 @@ pub(super) async fn run(attempt: &mut Attempt<'_>, name: &str, written: &Map<Str
         "router.route" => router::run(attempt, written),
         name if file::NAMES.contains(&name) => file::run(attempt, name, &with),
         name if wait::NAMES.contains(&name) => wait::run(attempt, name, &with).await,
-        name if state::NAMES.contains(&name) => state::run(attempt, name, &with).await,
         "human.task" => Ok(Done { status: StepStatus::Waiting, ..Done::default() }),
         _ => Err(Failure::plain(format!("action `{name}` is not supported by this runner"))),
     }

@@ -20,7 +20,6 @@ use super::dispatcher::{Dispatcher, Gate, Next, Settled, Verdict};
 use super::event::{Event, EventKind, RunSummary, StepRef, StepResult, StepRole, StopReason};
 use super::node::{FactsById, NodeEnd, NodeJob, run_node};
 use super::publish::Collected;
-use super::run_log::RunLog;
 use super::status::{RunStatus, StepStatus};
 use super::stop::{StopCause, StopSource};
 use crate::plan::{NodeIndex, StepSpec};
@@ -44,7 +43,6 @@ pub(super) struct Driver<'a> {
     in_steps: bool,
     tasks: JoinSet<NodeEnd>,
     nodes: HashMap<Id, NodeIndex>,
-    log: RunLog,
     refs: Vec<StepRef>,
     ends: Vec<Option<NodeEnd>>,
     results: Vec<StepResult>,
@@ -76,7 +74,6 @@ impl<'a> Driver<'a> {
             ends: vec![None; refs.len()],
             results,
             refs,
-            log: RunLog::open(&cx.paths.log_file),
             handlers: Vec::new(),
             handler_outputs: Vec::new(),
             cx,
@@ -137,7 +134,6 @@ impl<'a> Driver<'a> {
 
     /// Runs the steps alone, for the body of a `foreach`; also answers with what the steps left for references.
     pub(super) async fn body(mut self) -> (RunSummary, FactsById) {
-        self.log = RunLog::off();
         self.in_steps = true;
         self.steps().await;
         let all: Vec<NodeIndex> = (0..self.refs.len()).collect();
@@ -229,7 +225,7 @@ impl<'a> Driver<'a> {
             () = token.killed(), if !self.killed => self.see_kill(),
             cause = token.stopped(), if !self.stop_seen => self.see_stop(cause),
             () = sleep_until(self.deadline.unwrap_or_else(far_away)), if self.deadline.is_some() => self.see_timeout(),
-            Some(event) = self.events.recv() => self.tell(event),
+            Some(event) = self.events.recv() => (self.listener)(event),
             Some(ended) = self.tasks.join_next_with_id() => self.see_end(ended),
         }
     }
@@ -249,14 +245,9 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn tell(&mut self, event: Event) {
-        self.log.note(&event);
-        (self.listener)(event);
-    }
-
     fn pass_on(&mut self) {
         while let Ok(event) = self.events.try_recv() {
-            self.tell(event);
+            (self.listener)(event);
         }
     }
 
