@@ -22,6 +22,7 @@ pub mod host;
 mod messages;
 mod node;
 pub mod paths;
+mod policy;
 pub mod preview;
 mod prepare;
 mod publish;

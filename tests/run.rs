@@ -434,6 +434,37 @@ async fn a_stop_reaches_programs_in_containers() {
     assert_eq!(engine.remaining(), [""; 0]);
 }
 
+/// The clock stands still but for what is waited for: nothing here takes real time.
+#[tokio::test(start_paused = true)]
+async fn intervals_and_timeouts_are_kept() {
+    let tries = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&tries);
+    let engine = FakeEngine::new().with_image("img").with_program(move |asked| match asked.argv[0].as_str() {
+        "flaky" => {
+            *counted.lock().unwrap() += 1;
+            Some(Reply::exit(if *counted.lock().unwrap() < 3 { 75 } else { 0 }))
+        }
+        "endless" => Some(Reply::exit(0).sleep(Duration::from_secs(1 << 30))),
+        _ => None,
+    });
+    let flow = "type: chain
+steps:
+  - id: a
+    container: {image: img}
+    retry_policy: {limit: 5, interval_sec: 600, backoff: 2.0, exit_code: [75]}
+    run: flaky
+  - {id: b, container: {image: img}, timeout_sec: 3600, continue_on: failed, run: endless}
+";
+    let ran = Workflow::new(flow).engine(&engine).run().await;
+    assert_eq!((ran.status("a"), ran.status("b")), ("succeeded 0 3".to_owned(), "failed 124 1".to_owned()));
+    let minutes = |name: &str| {
+        let step = ran.summary.steps.iter().find(|step| &*step.step.name == name).unwrap();
+        step.duration.as_secs() / 60
+    };
+    assert_eq!((minutes("a"), minutes("b")), (30, 60));
+    assert_eq!(engine.remaining(), [""; 0]);
+}
+
 #[tokio::test]
 async fn a_preview_names_everything_and_starts_nothing() {
     let flow = Workflow::new(

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -16,13 +15,14 @@ use super::context::RunContext;
 use super::dispatcher::Verdict;
 use super::event::{EventKind, Place, StepRef, StepResult, StepRole};
 use super::failure::Failure;
+use super::policy::{Repeat, Retry};
 use super::preview::StepPreview;
 use super::publish::{self, Collected, Leavings, Published};
 use super::status::StepStatus;
 use super::stop::{StopCause, StopToken};
 use super::streams::{StepStreams, StreamPlan};
 use super::target::OutputsSlot;
-use crate::plan::{Count, LogOutput, Redirect, RepeatMode, RepeatPolicy, RetryPolicy, StepSpec};
+use crate::plan::{LogOutput, Redirect, RepeatMode, StepSpec};
 use crate::values::context::Level;
 use crate::values::{ContextField, LayerKind, Policy, RunScope, StepFacts, resolve};
 
@@ -515,79 +515,6 @@ impl<'a> Node<'a> {
             Some(_) => matches(&log, pattern).unwrap_or(false),
             None => log.lines().any(|line| line.contains(pattern.as_str())),
         })
-    }
-}
-
-/// A retry policy with its numbers.
-struct Retry {
-    limit: u64,
-    interval: Duration,
-    backoff: f64,
-    max_interval: Option<Duration>,
-    codes: Option<Vec<i32>>,
-}
-
-impl Retry {
-    fn resolve(policy: &RetryPolicy, scope: &RunScope) -> Result<Self, String> {
-        let max = policy.max_interval_sec.as_ref();
-        Ok(Self {
-            limit: number(&policy.limit, "retry_policy.limit", scope)?,
-            interval: Duration::from_secs(number(&policy.interval_sec, "retry_policy.interval_sec", scope)?),
-            backoff: policy.backoff,
-            max_interval: max
-                .map(|max| number(max, "retry_policy.max_interval_sec", scope).map(Duration::from_secs))
-                .transpose()?,
-            codes: policy.exit_codes.clone(),
-        })
-    }
-
-    /// Before the retry with this number, counted from 0.
-    fn delay(&self, retry: u64) -> Duration {
-        backed_off(self.interval, self.backoff, retry, self.max_interval)
-    }
-}
-
-/// A repeat policy with its numbers.
-struct Repeat {
-    policy: RepeatPolicy,
-    limit: Option<u64>,
-    interval: Duration,
-    max_interval: Option<Duration>,
-}
-
-impl Repeat {
-    fn resolve(policy: &RepeatPolicy, scope: &RunScope) -> Result<Self, String> {
-        let optional =
-            |count: &Option<Count>, field: &str| count.as_ref().map(|count| number(count, field, scope)).transpose();
-        Ok(Self {
-            limit: optional(&policy.limit, "repeat_policy.limit")?.filter(|&limit| limit > 0),
-            interval: Duration::from_secs(number(&policy.interval_sec, "repeat_policy.interval_sec", scope)?),
-            max_interval: optional(&policy.max_interval_sec, "repeat_policy.max_interval_sec")?
-                .map(Duration::from_secs),
-            policy: policy.clone(),
-        })
-    }
-
-    /// Before the next execution when so many are done; the first gap has the exponent 1 already, as in Dagu.
-    fn delay(&self, executions: u64) -> Duration {
-        backed_off(self.interval, self.policy.backoff, executions, self.max_interval)
-    }
-}
-
-fn backed_off(interval: Duration, factor: f64, exponent: u64, max: Option<Duration>) -> Duration {
-    let seconds = interval.as_secs_f64() * factor.powf(exponent as f64);
-    // Far beyond any run; keeps the conversion from overflowing.
-    let delay = Duration::from_secs_f64(seconds.clamp(0.0, 1e9));
-    max.map_or(delay, |max| delay.min(max))
-}
-
-fn number(count: &Count, field: &str, scope: &RunScope) -> Result<u64, String> {
-    match count {
-        Count::Number(number) => Ok(*number),
-        Count::Text(text) => {
-            let resolved = resolve(text, Policy::Host, scope);
-            resolved.trim().parse().map_err(|_| format!("{field} must be an integer; `{text}` became `{resolved}`"))
-        }
     }
 }
 
