@@ -20,7 +20,6 @@ pub mod fields;
 pub mod foreach;
 pub mod formats;
 pub mod generate;
-pub mod harness_block;
 pub mod human;
 pub mod inputs;
 pub mod kind;
@@ -41,7 +40,7 @@ pub mod words;
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::Gate;
+use crate::diagnostic::{Gate, nearest};
 pub use fault::{Change, Fault, Faults, On, Path, PlainFix, Segment, code};
 use node::Shape;
 use step::Place;
@@ -61,11 +60,8 @@ pub struct DocumentContext<'a> {
 /// Checks a whole document. Faults come in the order of the walk, not of the text.
 pub fn check_document(value: &Value, context: &DocumentContext) -> Vec<Fault> {
     let mut out = Faults::default();
-    let Value::Object(map) = value else {
-        let message = format!("a workflow must be a map, not {}", words::kind(value));
-        out.error(&Path::ROOT, On::Value, code::WRONG_TYPE, message);
-        return out.into_vec();
-    };
+    // That a document is no map is told where documents are read.
+    let Value::Object(map) = value else { return Vec::new() };
     let around = Surroundings::of(map, context.base);
     check_root(value, &around, context, &mut out);
     check_handlers(map, &around, &mut out);
@@ -79,6 +75,9 @@ pub fn check_root(value: &Value, around: &Surroundings, context: &DocumentContex
     let start = out.len();
     let read = node::check(WORKFLOW, value, &root, out);
     let Some(map) = read.map() else { return };
+    // That there are no steps is told with the steps, and is no matter for the loader.
+    let steps = [Segment::from("steps")];
+    out.retain_from(start, |fault| fault.path != steps || fault.code != code::INVALID_VALUE);
     unused_defaults(map, start, out);
     root::check(map, around.workflow_type, out);
     for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
@@ -182,6 +181,8 @@ pub fn check_steps(root: &Map<String, Value>, around: &Surroundings, out: &mut F
             }
         }
         Some(Value::Array(_) | Value::Object(_) | Value::Null) => no_steps(&path, On::Key, agent, out),
+        // A slip in the word itself has been told as an unknown field.
+        None if root.keys().any(|key| nearest(key, ["steps"]).is_some()) => {}
         None => no_steps(&top, On::Missing, agent, out),
         Some(_) => {} // Said by the schema.
     }

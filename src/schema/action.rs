@@ -99,9 +99,11 @@ fn built_in(step: &Step, builtin: &Builtin, name: &str, path: &Path, out: &mut F
     } else {
         step.fields_for(builtin.kind, "action", out);
     }
-    if step.around.artifacts_off && name.starts_with("artifact.") {
-        let message = format!("`{name}` cannot be used: artifacts are switched off by `artifacts.enabled: false`");
-        out.error(path, On::Value, code::CONFLICTING_FIELDS, message);
+    if name.starts_with("artifact.") {
+        step.needs_artifacts(path, out);
+    }
+    if name.starts_with("git.worktree.") {
+        inputs::fixed_outputs(step, name, out);
     }
     let Some(with) = input(step, builtin, path, out) else { return };
     let Value::Object(map) = with else { return };

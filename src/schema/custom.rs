@@ -175,7 +175,12 @@ pub fn reason(error: &ValidationError) -> String {
 /// Checks a step that calls a custom action or step type: the input, and the step that the template makes of it.
 pub fn call(step: &Step, name: &str, definition: &Value, own: bool, section: &str, path: &Path, out: &mut Faults) {
     let call = Call { name, from: step.around.calling };
-    if step.around.calling.is_some_and(|calling| calling.holds(name)) || call.depth() > MAX_DEPTH {
+    let circle = (section == "actions" && step.around.calling.is_none())
+        .then(|| circle(name, step.around))
+        .flatten()
+        .or_else(|| step.around.calling.filter(|calling| calling.holds(name)).map(|_| name));
+    if circle.is_some() || call.depth() > MAX_DEPTH {
+        let name = circle.unwrap_or(name);
         out.error(path, On::Value, code::INVALID_VALUE, format!("the action `{name}` calls itself"));
         return;
     }
@@ -220,6 +225,20 @@ pub fn call(step: &Step, name: &str, definition: &Value, own: bool, section: &st
     }
     if out.len() == start {
         made(step, &call, template, &input, definition, own, section, path, out);
+    }
+}
+
+/// The first action that comes round again when templates are followed from `name`.
+fn circle<'a>(name: &'a str, around: &Surroundings<'a>) -> Option<&'a str> {
+    let mut seen = vec![name];
+    let mut at = name;
+    loop {
+        let (definition, _) = around.actions.get(at)?;
+        at = definition.get("template")?.get("action")?.as_str()?.trim();
+        if seen.contains(&at) {
+            return Some(at);
+        }
+        seen.push(at);
     }
 }
 

@@ -11,7 +11,7 @@ use super::fault::{Change, Fault, Faults, On, Path, Segment, code};
 use super::fields::{Field, Fields, NodeId};
 use super::formats;
 use super::words;
-use crate::diagnostic::{Applicability, nearest};
+use crate::diagnostic::{Applicability, Gate, nearest};
 
 /// Turns everything a validator has against `value` into faults. `node` is the field of `value`, `path` its place.
 pub fn explain<'e>(
@@ -45,7 +45,7 @@ pub fn explain<'e>(
                 let pointer = error.instance_path().as_str().to_owned();
                 if !told.contains(&pointer) {
                     told.push(pointer);
-                    bad_value(at, place, &inner, whole, out);
+                    bad_value(at, node, place, &inner, whole, out);
                 }
             }
         }
@@ -86,6 +86,10 @@ fn unknown_key(key: &str, owner: &Value, place: Option<NodeId>, mut path: Vec<Se
         place.and_then(|place| fields.field(fields.shape(place))).is_some_and(|field| field.path == "steps[]");
     let taken = owner.as_object();
     let fault = out.push(Fault::error(path, On::Key, code::UNKNOWN_FIELD, format!("unknown field `{key}` in {noun}")));
+    if place == Some(super::fields::ROOT) && key.eq_ignore_ascii_case("steps") {
+        // The loader does not mind; validation looks for the exact word.
+        fault.gate(Gate::Validate);
+    }
     let suggestion = successor(key, &known);
     match suggestion {
         Some(Successor::Rename(new)) => {
@@ -215,14 +219,32 @@ fn bad_key(key: &str, place: Option<NodeId>, mut path: Vec<Segment>, out: &mut F
 }
 
 /// Explains one wrong value: its type first, then what the field allows.
-fn bad_value(value: &Value, place: Option<NodeId>, inner: &[Segment], path: Vec<Segment>, out: &mut Faults) {
+fn bad_value(
+    value: &Value,
+    node: NodeId,
+    place: Option<NodeId>,
+    inner: &[Segment],
+    path: Vec<Segment>,
+    out: &mut Faults,
+) {
     let fields = Fields::get();
     let field = place.and_then(|place| fields.field(place));
     let subject = words::subject(&path);
     let on = On::of(value);
     let Some(field) = field else {
-        let message = format!("{subject} must be a map, not {}", words::kind(value));
-        out.push(Fault::error(path, on, code::WRONG_TYPE, message));
+        // Members of a map of texts, and list items, have no field of their own.
+        let owner = inner.split_last().and_then(|(_, above)| fields.follow(node, above));
+        let texts = owner
+            .and_then(|owner| fields.field(owner))
+            .is_some_and(|owner| owner.types.iter().any(|t| t == "map<string>"));
+        let wanted = if texts { "text" } else { "a map" };
+        let message = format!("{subject} must be {wanted}, not {}", words::kind(value));
+        let fault = out.push(Fault::error(path, on, code::WRONG_TYPE, message));
+        if texts && (value.is_number() || value.is_boolean()) {
+            let text = value.to_string();
+            fault.help(format!("put it in quotes: \"{text}\""));
+            fault.fix(Change::SetValue(Value::from(text)), Applicability::Unsafe);
+        }
         return;
     };
     // An item of a list whose entry describes the list.
@@ -239,7 +261,8 @@ fn bad_value(value: &Value, place: Option<NodeId>, inner: &[Segment], path: Vec<
         mend_type(value, field, fault);
         return;
     }
-    let reason = reason(value, field, &allowed, of_list);
+    let rules = place.and_then(|place| fields.rules(place)).unwrap_or(field);
+    let reason = reason(value, rules, &allowed, of_list);
     let fault = out.push(Fault::error(path, on, code::INVALID_VALUE, format!("{subject} {}", reason.text)));
     if let Some(help) = reason.help {
         fault.help(help);

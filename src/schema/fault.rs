@@ -145,9 +145,19 @@ impl Faults {
         self.error(path, On::of(value), code::INVALID_VALUE, message)
     }
 
+    /// Adds a fault, unless one of its kind is known at its place: the first one told is the more precise.
     pub fn push(&mut self, fault: Fault) -> &mut Fault {
-        self.list.push(fault);
-        self.list.last_mut().expect("just pushed")
+        let same = |other: &Fault| {
+            let alike = other.on == fault.on && other.code == fault.code && other.path == fault.path;
+            alike && (fault.on != On::Missing || other.message == fault.message)
+        };
+        match self.list.iter().position(same) {
+            Some(known) => &mut self.list[known],
+            None => {
+                self.list.push(fault);
+                self.list.last_mut().expect("just pushed")
+            }
+        }
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::fault::Segment;
+use crate::syntax::Segment;
 
 /// The text of the table.
 pub const TABLE: &str = include_str!("../../schema/fields.json");
@@ -50,6 +50,8 @@ pub struct Field {
     pub empty: bool,
     /// Whether null passes, where the general rule does not hold.
     pub null: Option<bool>,
+    /// Whether null passes in the list, where the general rule does not hold.
+    pub null_items: Option<bool>,
     /// `none` or `integral`: which floats an integer takes, where the general rule does not hold.
     pub float: Option<String>,
     /// `runtime`: the values are not checked when the workflow is loaded.
@@ -197,6 +199,14 @@ impl Fields {
             }
         }
         at
+    }
+
+    /// The field whose rules hold at a node: its own, or those of the field it is the same as.
+    pub fn rules(&self, id: NodeId) -> Option<&Field> {
+        self.field(id).map(|own| match &own.same_as {
+            Some(_) if own.choices.is_empty() => self.field(self.shape(id)).unwrap_or(own),
+            _ => own,
+        })
     }
 
     /// Goes one segment down, through `same_as`.

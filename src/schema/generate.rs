@@ -41,6 +41,8 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ("steps[].stdout", "stdout"),
     ("steps[].stderr", "stderr"),
     ("steps[].output", "output"),
+    ("steps[].output.<name>", "published-value"),
+    ("steps[].stdout.outputs.fields.<name>", "captured-value"),
     ("steps[].outputs", "outputs"),
     ("steps[].inputs", "inputs"),
     ("steps[].parallel", "parallel"),
@@ -58,6 +60,7 @@ const ANY_ITEMS: &[&str] = &[
     "steps[].dependencies",
     "steps[].parallel.items",
     "steps[].parallel",
+    "steps[].run",
     "params",
     "params[].enum",
     "env",
@@ -68,12 +71,23 @@ const ANY_ITEMS: &[&str] = &[
     "registry_auths.<host>",
 ];
 
+/// Texts whose format is told but not asked for when a workflow is loaded.
+const TOLD_FORMATS: &[&str] = &["container.log_pattern", "action:http.request.with.url", "action:redis.<op>.with.url"];
+
 /// Free keys whose `pattern` is about the value; everywhere else it is about the key.
 const VALUE_PATTERNS: &[&str] = &["labels.<key>"];
 
+/// Words that make an entry of `output` more than a literal.
+const STRUCTURED: [&str; 5] = ["value", "from", "path", "decode", "select"];
+
 /// The key `action: NAME` stands for in the definitions: `with.NAME`.
 pub fn input_definition(action: &str) -> String {
-    format!("with.{action}")
+    let name = match action {
+        "redis.<op>" => "redis",
+        "<owner>/<repo>@<version>" => "remote",
+        name => name,
+    };
+    format!("with.{name}")
 }
 
 /// The name of an action whose `with` the table describes; `None` for other paths.
@@ -88,7 +102,13 @@ pub fn generate(fields: &Fields) -> Value {
     defs.insert("workflow".into(), writer.object(ROOT, false));
     for &(path, name) in DEFINITIONS {
         let node = fields.find(path).unwrap_or(ROOT);
-        let value = if name == "step" { writer.object_of_step(node) } else { writer.value(node) };
+        let value = match name {
+            "step" => writer.object_of_step(node),
+            "published-value" | "captured-value" => writer.object(node, false),
+            "kubernetes" => writer.kubernetes_defaults(node),
+            "params" => writer.params(node),
+            _ => writer.value(node),
+        };
         defs.insert(name.into(), value);
     }
     defs.insert("param-definition".into(), writer.param_definition());
@@ -153,6 +173,17 @@ impl Writer<'_> {
         match own {
             Some(("steps[]", _)) => json!({ "$ref": "#/$defs/step-entry" }),
             Some(("steps[].with", _)) => json!({ "type": ["object", "null"], "description": field.doc }),
+            // Any value is a literal, unless it is an object that tells where the value comes from.
+            Some((_, "published-value")) => json!({
+                "if": { "type": "object", "anyOf": STRUCTURED.map(|word| json!({ "required": [word] })) },
+                "then": { "$ref": "#/$defs/published-value" },
+                "description": field.doc,
+            }),
+            Some((_, "captured-value")) => json!({
+                "if": { "type": "object" },
+                "then": { "$ref": "#/$defs/captured-value" },
+                "description": field.doc,
+            }),
             Some((_, name)) => json!({ "$ref": format!("#/$defs/{name}"), "description": field.doc }),
             None => self.value(id),
         }
@@ -179,13 +210,33 @@ impl Writer<'_> {
                 Some(action) => Some(input_definition(action)),
                 None => DEFINITIONS.iter().find(|(path, _)| *path == target_path).map(|(_, name)| (*name).to_owned()),
             };
-            if let Some(name) = name {
-                if let Some(types) = self.types(field) {
-                    out.insert("type".into(), types);
-                }
-                out.insert("$ref".into(), json!(format!("#/$defs/{name}")));
-                return Value::Object(out);
+            let Some(name) = name else {
+                let mut value = self.value(target);
+                value["description"] = json!(field.doc);
+                return value;
+            };
+            if let Some(types) = self.types(field) {
+                out.insert("type".into(), types);
             }
+            let reference = json!({ "$ref": format!("#/$defs/{name}") });
+            if name == "step" {
+                // The other forms of a step have no place here, but what `with` holds is worth saying.
+                if field.types.iter().any(|name| name == "array<object>") {
+                    out.insert("items".into(), json!({ "type": "object", "$ref": "#/$defs/step-entry" }));
+                    out.insert("minItems".into(), json!(field.min_items.unwrap_or(0)));
+                } else {
+                    out.insert("if".into(), json!({ "type": "object" }));
+                    out.insert("then".into(), json!({ "$ref": "#/$defs/step-entry" }));
+                }
+            } else if field.types.iter().any(|name| name == "array<object>") {
+                out.insert("items".into(), reference);
+                if let Some(min) = field.min_items {
+                    out.insert("minItems".into(), json!(min));
+                }
+            } else {
+                out.insert("$ref".into(), reference["$ref"].clone());
+            }
+            return Value::Object(out);
         }
         if let Some(types) = self.types(field) {
             out.insert("type".into(), types);
@@ -204,6 +255,53 @@ impl Writer<'_> {
         out.insert("type".into(), json!("object"));
         self.members(id, !open, &mut out);
         Value::Object(out)
+    }
+
+    /// Root defaults of kubernetes steps. Nothing has to be there, and texts are looked at once a step inherits them.
+    fn kubernetes_defaults(&self, id: NodeId) -> Value {
+        fn loosen(value: &mut Value) {
+            match value {
+                Value::Object(map) => {
+                    map.retain(|key, _| !matches!(key.as_str(), "pattern" | "format"));
+                    map.values_mut().for_each(loosen);
+                }
+                Value::Array(items) => items.iter_mut().for_each(loosen),
+                _ => {}
+            }
+        }
+        let mut value = self.value(self.fields.shape(id));
+        loosen(&mut value);
+        if let Value::Object(map) = &mut value {
+            map.remove("required");
+            map.insert("type".into(), json!(["object", "null"]));
+            if let Some(Value::Object(properties)) = map.get_mut("properties") {
+                properties.remove("command");
+            }
+        }
+        if let Some(field) = self.fields.field(id) {
+            value["description"] = json!(field.doc);
+        }
+        value
+    }
+
+    /// Which of its forms a map under `params` has is for the checks to find out; an editor gets the words only.
+    fn params(&self, id: NodeId) -> Value {
+        let mut value = self.value(id);
+        if let Some(Value::Object(properties)) = value.get_mut("properties") {
+            for property in properties.values_mut() {
+                *property = json!({ "description": property["description"] });
+            }
+        }
+        let names = self.fields.find("params.<name>").and_then(|id| self.fields.field(id));
+        if let Some(field) = names {
+            value["additionalProperties"] = json!({ "description": field.doc });
+        }
+        value["items"] = json!({
+            "type": ["string", "object"],
+            "if": { "type": "object", "required": ["name"] },
+            "then": { "$ref": "#/$defs/param-definition" },
+        });
+        value
     }
 
     fn param_definition(&self) -> Value {
@@ -274,7 +372,11 @@ impl Writer<'_> {
                 "integer" if loose => "number",
                 inner => inner,
             };
-            if loose && inner != "object" { json!({ "type": [inner, "null"] }) } else { json!({ "type": inner }) }
+            if field.null_items.unwrap_or(loose && inner != "object") {
+                json!({ "type": [inner, "null"] })
+            } else {
+                json!({ "type": inner })
+            }
         } else if field.types.iter().any(|name| name == "array") && !ANY_ITEMS.contains(&field.path.as_str()) {
             let any =
                 field.also_accepts.iter().any(|name| name == "object") || field.types.iter().any(|t| t == "object");
@@ -344,7 +446,7 @@ impl Writer<'_> {
                 if let Value::Object(value) = &mut value {
                     value.remove("pattern");
                 }
-                out.insert("propertyNames".into(), json!({ "pattern": pattern }));
+                out.insert("propertyNames".into(), json!({ "pattern": loosened(pattern, false, field.empty) }));
             }
             out.insert("additionalProperties".into(), value);
         } else if closed {
@@ -416,7 +518,10 @@ fn text_rules(field: &Field, out: &mut Map<String, Value>) {
 /// The format as the validators know it; `None` where it only tells what the text is.
 pub fn asserted_format(field: &Field) -> Option<String> {
     let format = field.format.as_deref()?;
-    if field.is_runtime_only() || matches!(format, "glob" | "jq" | "json-schema" | "go-template") {
+    if field.is_runtime_only()
+        || TOLD_FORMATS.contains(&field.path.as_str())
+        || matches!(format, "glob" | "jq" | "json-schema" | "go-template")
+    {
         return None;
     }
     let mut name = String::new();

@@ -93,10 +93,12 @@ fn field(name: &str, field: &Map<String, Value>, path: &Path, out: &mut Faults) 
     if let Some(choices) = choices {
         enumerated(choices, kind, &path.key("enum"), out);
     }
-    if let (Some(one_of), Some(kind)) = (one_of, kind) {
+    if let Some(one_of) = one_of {
         let path = path.key("oneOf");
         for (index, choice) in one_of.iter().enumerate() {
+            let own = choice.get("type").and_then(Value::as_str);
             if let Some(value) = choice.get("const")
+                && let Some(kind) = own.or(kind)
                 && !is_of(value, kind)
             {
                 let message = format!("{} is not of type `{kind}`", words::plain(value));

@@ -56,7 +56,13 @@ pub fn check(step: &Step, name: &str, kind: Kind, map: &Map<String, Value>, path
         "docker.run" | "container.run" => docker(&input, out),
         "ssh.run" => check_shell(input.get("shell"), &path.key("shell"), out),
         "kubernetes.run" | "k8s.run" => kubernetes::check(map, step.around.kubernetes, path, out),
-        "exec" | "harness.run" | "dag.run" | "dag.enqueue" => run_like(name, &input, out),
+        "harness.run" => harness(step.place, &input, out),
+        "exec" => {
+            if let Some(Value::Array(args)) = input.get("args") {
+                scalars_only(args, &path.key("args"), out);
+            }
+        }
+        "dag.run" | "dag.enqueue" => child_params(&input, out),
         "artifact.write" | "file.write" | "file.copy" | "file.move" => atomic(&input, out),
         "archive.create" | "archive.extract" | "archive.list" => archive(&input, out),
         "data.convert" | "data.pick" => data(name, &input, out),
@@ -65,7 +71,7 @@ pub fn check(step: &Step, name: &str, kind: Kind, map: &Map<String, Value>, path
         }
         "state.set" | "state.diff" => state(&input, out),
         "git.checkout" => git_credentials(&input, out),
-        "git.worktree.add" | "git.worktree.remove" => worktree(step, name, &input, out),
+        "git.worktree.add" | "git.worktree.remove" => worktree(name, &input, out),
         "chat.completion" => chat(&input, out),
         "postgres.query" | "sqlite.query" => sql(&input, out),
         "template.render" => template(&input, out),
@@ -125,29 +131,18 @@ fn docker(input: &Input, out: &mut Faults) {
     }
 }
 
-fn run_like(name: &str, input: &Input, out: &mut Faults) {
-    match name {
-        "exec" => {
-            if let Some(Value::Array(args)) = input.get("args") {
-                scalars_only(args, &input.path.key("args"), out);
-            }
-        }
-        "harness.run" => harness(input, out),
-        _ => {
-            if let Some(Value::Array(items)) = input.get("params") {
-                let path = input.path.key("params");
-                for (index, item) in items.iter().enumerate().filter(|(_, item)| !item.is_string() && !item.is_object())
-                {
-                    let message = format!("a parameter must be text or a map, not {}", words::kind(item));
-                    out.error(&path.index(index), On::Value, code::WRONG_TYPE, message);
-                }
-            }
+fn child_params(input: &Input, out: &mut Faults) {
+    let path = input.path.key("params");
+    for (index, item) in input.get("params").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        if !item.is_string() && !item.is_object() {
+            let message = format!("a parameter must be text or a map, not {}", words::kind(item));
+            out.error(&path.index(index), On::Value, code::WRONG_TYPE, message);
         }
     }
 }
 
 /// The prompt of an agent, and keys that belong into a definition.
-fn harness(input: &Input, out: &mut Faults) {
+fn harness(place: Place, input: &Input, out: &mut Faults) {
     if let Some(Value::Array(prompts)) = input.get("prompt") {
         let path = input.path.key("prompt");
         let filled = prompts.iter().filter(|item| !item.as_str().is_some_and(|text| text.trim().is_empty())).count();
@@ -161,12 +156,22 @@ fn harness(input: &Input, out: &mut Faults) {
         let message = "`prompt` holds only `|`";
         out.error(&input.path.key("prompt"), On::Value, code::INVALID_VALUE, message);
     }
-    harness_keys(input.map, input.path, false, out);
+    let used = if place == Place::Handler { Harness::Handler } else { Harness::Step };
+    harness_keys(input.map, input.path, used, out);
 }
 
-/// Keys that a harness configuration may not hold, and the form of its fallbacks. In root defaults a fallback that is
-/// null counts as none.
-pub fn harness_keys(map: &Map<String, Value>, path: &Path, root: bool, out: &mut Faults) {
+/// Where a harness configuration stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Harness {
+    /// Root `harness`. A fallback that is null counts as none.
+    Defaults,
+    Step,
+    /// A handler's fallbacks are not looked into.
+    Handler,
+}
+
+/// Keys that a harness configuration may not hold, and the form of its fallbacks.
+pub fn harness_keys(map: &Map<String, Value>, path: &Path, used: Harness, out: &mut Faults) {
     forbidden_harness_keys(map, path, out);
     let fallback_path = path.key("fallback");
     match map.get("fallback") {
@@ -174,21 +179,21 @@ pub fn harness_keys(map: &Map<String, Value>, path: &Path, root: bool, out: &mut
             for (index, entry) in entries.iter().enumerate() {
                 let place = fallback_path.index(index);
                 let Value::Object(entry) = entry else {
-                    if !root || !entry.is_null() {
+                    if used != Harness::Defaults || !entry.is_null() {
                         let message = format!("a fallback must be a map with a `provider`, not {}", words::kind(entry));
                         out.error(&place, On::Value, code::WRONG_TYPE, message);
                     }
                     continue;
                 };
                 forbidden_harness_keys(entry, &place, out);
-                if entry.contains_key("fallback") {
+                if used != Harness::Handler && entry.contains_key("fallback") {
                     let message = "a fallback cannot have a fallback of its own";
                     let place = place.key("fallback");
                     out.error(&place, On::Key, code::CONFLICTING_FIELDS, message).help("add it to the outer list");
                 }
             }
         }
-        Some(Value::Null) if !root => {
+        Some(Value::Null) if used != Harness::Defaults => {
             out.error(&fallback_path, On::Key, code::WRONG_TYPE, "`fallback` must be a list, not nothing");
         }
         _ => {}
@@ -257,18 +262,21 @@ fn git_credentials(input: &Input, out: &mut Faults) {
     }
 }
 
-fn worktree(step: &Step, name: &str, input: &Input, out: &mut Faults) {
+/// Worktree actions publish the same outputs always.
+pub fn fixed_outputs(step: &Step, name: &str, out: &mut Faults) {
+    let message = |key: &str| format!("`{key}` cannot be set on `{name}`, whose outputs are fixed");
     for key in ["output", "outputs"] {
         if step.get(key).is_some() {
-            let message = format!("`{key}` cannot be set on `{name}`, whose outputs are fixed");
-            out.error(&step.path.key(key), On::Key, code::CONFLICTING_FIELDS, message);
+            out.error(&step.path.key(key), On::Key, code::CONFLICTING_FIELDS, message(key));
         }
     }
     if step.get("stdout").and_then(|stdout| stdout.get("outputs")).is_some() {
-        let message = format!("`outputs` cannot be set on `{name}`, whose outputs are fixed");
         let stdout = step.path.key("stdout");
-        out.error(&stdout.key("outputs"), On::Key, code::CONFLICTING_FIELDS, message);
+        out.error(&stdout.key("outputs"), On::Key, code::CONFLICTING_FIELDS, message("outputs"));
     }
+}
+
+fn worktree(name: &str, input: &Input, out: &mut Faults) {
     if name == "git.worktree.add" {
         if input.get("base").is_some() && input.get("branch").is_some() && !input.is("create_branch", true) {
             let message = "`base` beside `branch` needs `create_branch: true`";

@@ -3,37 +3,25 @@
 use serde_json::{Map, Value};
 
 use super::fault::{Faults, On, Path, code};
+use super::node::{self, Shape};
 use super::{formats, words};
+
+const DEFAULTS: Shape = Shape::new("with.kubernetes.run", "action:kubernetes.run.with");
 
 /// Checks the input of a step, with the image that root defaults may bring.
 pub fn check(map: &Map<String, Value>, root: Option<&Map<String, Value>>, path: &Path, out: &mut Faults) {
-    let image =
-        |map: &Map<String, Value>| map.get("image").and_then(Value::as_str).is_some_and(|t| !t.trim().is_empty());
-    let inherited = root.is_some_and(image);
-    if inherited && !map.contains_key("image") {
-        let owner = path.segments();
-        out.retain_from(0, |fault| {
-            !(fault.on == On::Missing && fault.path == owner && fault.message.ends_with("`image`"))
-        });
+    if !map.contains_key("image") && !root.is_some_and(|root| root.contains_key("image")) {
+        let fault = out.error(path, On::Missing, code::MISSING_FIELD, "`kubernetes.run` needs `image`");
+        fault.help("set it here, or for all steps under root `kubernetes`");
     }
     rules(map, path, out);
     if let Some(root) = root {
-        let start = out.len();
+        // Texts in root defaults are looked at only once a step inherits them.
         let base = Path::ROOT;
-        defaults_in_use(root, &base.key("kubernetes"), out);
-        dedup(start, out);
+        let base = base.key("kubernetes");
+        node::check(DEFAULTS, &Value::Object(root.clone()), &base, out);
+        rules(root, &base, out);
     }
-}
-
-/// Values in root defaults that are looked at only once a step inherits them.
-fn defaults_in_use(root: &Map<String, Value>, path: &Path, out: &mut Faults) {
-    rules(root, path, out);
-}
-
-/// Every step that inherits would say it again.
-fn dedup(start: usize, out: &mut Faults) {
-    let known: Vec<_> = out.iter().take(start).map(|fault| (fault.path.clone(), fault.message.clone())).collect();
-    out.retain_from(start, |fault| !known.contains(&(fault.path.clone(), fault.message.clone())));
 }
 
 fn rules(map: &Map<String, Value>, path: &Path, out: &mut Faults) {
@@ -94,6 +82,10 @@ fn exactly_one(map: &Map<String, Value>, keys: &[&str], path: &Path, out: &mut F
 }
 
 fn env(value: &Value, path: &Path, out: &mut Faults) {
+    if value.as_object().is_some_and(|map| !map.is_empty()) {
+        let fault = out.error(path, On::Key, code::WRONG_TYPE, "`env` must be a list here, not a map");
+        fault.help("write `- name: …` and `value: …` for each variable");
+    }
     each(value, path, |item, path| {
         if item.contains_key("value") && item.contains_key("value_from") {
             let message = "`value_from` cannot stand beside `value`";

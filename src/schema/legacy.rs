@@ -101,7 +101,11 @@ fn exec(step: &Step, word: Option<&str>, kind: Kind, out: &mut Faults) {
         }
     }
     if kind != Kind::Command {
-        let key = if word.is_some() { "type" } else { "exec" };
+        let key = match word {
+            Some(_) => "type",
+            None if step.get("container").is_some() => "container",
+            None => "exec",
+        };
         let message = format!("`exec` runs a plain command, and this is {}", kind.phrase());
         out.error(&step.path.key(key), On::Key, code::CONFLICTING_FIELDS, message);
     }
@@ -153,13 +157,22 @@ fn by_type(step: &Step, word: &str, out: &mut Faults) {
     match word {
         "chat" => inputs::legacy_chat(step, out),
         "router" => inputs::legacy_router(step, out),
-        "parallel" | "foreach" => {}
         _ => {}
     }
     if !action::checks_options(step.place) {
         return;
     }
-    let name = match word {
+    let Some(name) = options_action(word) else { return };
+    for key in ["with", "config"] {
+        if let Some(Value::Object(options)) = step.get(key) {
+            action::check_options(name, options, &step.path.key(key), out);
+        }
+    }
+}
+
+/// The action whose input a legacy type takes as its options.
+pub fn options_action(word: &str) -> Option<&'static str> {
+    Some(match word {
         "docker" | "container" => "docker.run",
         "kubernetes" | "k8s" => "kubernetes.run",
         "http" => "http.request",
@@ -171,11 +184,6 @@ fn by_type(step: &Step, word: &str, out: &mut Faults) {
         "sqlite" => "sqlite.query",
         "redis" => "redis.get",
         "template" => "template.render",
-        _ => return,
-    };
-    for key in ["with", "config"] {
-        if let Some(Value::Object(options)) = step.get(key) {
-            action::check_options(name, options, &step.path.key(key), out);
-        }
-    }
+        _ => return None,
+    })
 }

@@ -23,8 +23,14 @@ pub fn check(params: &Value, path: &Path, read: Option<ReadSchema>, out: &mut Fa
         }
         Value::Object(map) => match form(map) {
             Form::External { schema, values } => external(schema, values, path, read, out),
-            Form::Inline(properties) => inline(properties, path, out),
+            Form::Inline { properties, required } => inline(properties, required, path, out),
             Form::Plain => {
+                if let (Some(Value::Object(_)), Some(values @ (Value::Number(_) | Value::Bool(_)))) =
+                    (map.get("schema"), map.get("values"))
+                {
+                    let message = format!("`values` must be a map, not {}", words::kind(values));
+                    out.error(&path.key("values"), On::Value, code::WRONG_TYPE, message);
+                }
                 for name in map.keys().filter(|name| !name.is_empty()) {
                     names.add(name, &path.key(name), On::Key, out);
                 }
@@ -40,7 +46,7 @@ pub enum Form<'a> {
     /// `schema` beside `values`: names are in the schema.
     External { schema: &'a Value, values: Option<&'a Map<String, Value>> },
     /// `type: object` with `properties`.
-    Inline(&'a Map<String, Value>),
+    Inline { properties: &'a Value, required: Option<&'a Value> },
     /// Names and values.
     Plain,
 }
@@ -64,7 +70,7 @@ pub fn form(map: &Map<String, Value>) -> Form<'_> {
         }
     }
     match (map.get("type").and_then(Value::as_str), map.get("properties")) {
-        (Some("object"), Some(Value::Object(properties))) => Form::Inline(properties),
+        (Some("object"), Some(properties)) => Form::Inline { properties, required: map.get("required") },
         _ => Form::Plain,
     }
 }
@@ -191,9 +197,9 @@ fn definition(item: &Value, map: &Map<String, Value>, path: &Path, names: &mut N
         if let (Some(min), Some(max)) = (number(low), number(high))
             && min > max
         {
-            let message = format!("`{low}` must not be above `{high}`, which is {max}");
-            let fault = out.error(&path.key(low), On::Value, code::INVALID_VALUE, message);
-            fault.related(&path.key(high), "the upper bound");
+            let message = format!("`{high}` must not be below `{low}`, which is {min}");
+            let fault = out.error(&path.key(high), On::Value, code::INVALID_VALUE, message);
+            fault.related(&path.key(low), "the lower bound");
             return;
         }
     }
@@ -286,8 +292,21 @@ fn same(one: &Value, other: &Value) -> bool {
     one == other || one.as_f64().zip(other.as_f64()).is_some_and(|(one, other)| one == other)
 }
 
-fn inline(properties: &Map<String, Value>, path: &Path, out: &mut Faults) {
+fn inline(properties: &Value, required: Option<&Value>, path: &Path, out: &mut Faults) {
+    if let Some(required) = required.filter(|required| !required.is_null()) {
+        let names =
+            required.as_array().is_some_and(|names| names.iter().all(|name| name.is_string() || name.is_null()));
+        if !names {
+            let message = "`required` must be a list of parameter names";
+            out.error(&path.key("required"), On::of(required), code::WRONG_TYPE, message);
+        }
+    }
     let path = path.key("properties");
+    let Value::Object(properties) = properties else {
+        let message = format!("`properties` must be a map of parameters, not {}", words::kind(properties));
+        out.error(&path, On::of(properties), code::WRONG_TYPE, message);
+        return;
+    };
     for (name, property) in properties {
         let place = path.key(name);
         if !foreach::is_name(name) {

@@ -87,10 +87,4 @@ pub fn continue_on(value: &Value, path: &Path, out: &mut Faults) {
             }
         }
     }
-    if let Some(Value::Array(texts)) = map.get("output") {
-        let path = path.key("output");
-        for (index, _) in texts.iter().enumerate().filter(|(_, item)| item.is_null()) {
-            out.error(&path.index(index), On::Value, code::WRONG_TYPE, "`output` holds an empty entry");
-        }
-    }
 }

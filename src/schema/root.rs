@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::fault::{Faults, On, Path, code};
+use super::inputs::Harness;
 use super::surroundings::WorkflowType;
-use super::{harness_block, words};
+use super::words;
 
 /// Checks the keys of the root that need more than their own value.
 pub fn check(map: &Map<String, Value>, workflow_type: WorkflowType, out: &mut Faults) {
@@ -28,8 +29,11 @@ pub fn check(map: &Map<String, Value>, workflow_type: WorkflowType, out: &mut Fa
             "resources" => resources(value, &path, out),
             "webhook" => webhook(value, &path, out),
             "shell" => super::step::check_shell(Some(value), &path, out),
-            "harness" => harness_block::defaults(value, &path, out),
-            "harnesses" => harness_block::definitions(value, &path, out),
+            "harness" => {
+                if let Value::Object(defaults) = value {
+                    super::inputs::harness_keys(defaults, &path, Harness::Defaults, out);
+                }
+            }
             _ => {}
         }
     }
@@ -141,8 +145,9 @@ fn secrets(value: &Value, path: &Path, out: &mut Faults) {
             let message = "a secret needs `ref`, or `provider` and `key`";
             out.error(&path, On::Missing, code::MISSING_FIELD, message);
         } else if let Some(missing) = ["provider", "key"].into_iter().find(|key| !set(key)) {
-            let message = format!("a secret with a provider needs `{missing}`");
-            out.error(&path, On::Missing, code::MISSING_FIELD, message);
+            let held = if missing == "key" { "provider" } else { "key" };
+            let message = format!("`{held}` of a secret needs `{missing}` beside it");
+            out.error(&path.key(held), On::Key, code::MISSING_FIELD, message);
         }
     }
 }
@@ -159,8 +164,9 @@ fn tools(value: &Value, path: &Path, out: &mut Faults) {
     if let Some(Value::Object(registry)) = map.and_then(|map| map.get("registry"))
         && registry.get("type").and_then(Value::as_str).map(str::trim) == Some("github_content")
     {
-        let blank =
-            |value: Option<&Value>| value.is_none_or(|value| value.as_str().is_some_and(|text| text.trim().is_empty()));
+        let blank = |value: Option<&Value>| {
+            value.is_none_or(|value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty()))
+        };
         let missing: Vec<&str> =
             ["repo_owner", "repo_name", "ref", "path"].into_iter().filter(|key| blank(registry.get(*key))).collect();
         if !missing.is_empty() {
@@ -188,12 +194,7 @@ fn tools(value: &Value, path: &Path, out: &mut Faults) {
                 let list_path = place.key("commands");
                 for (index, command) in map.get("commands").and_then(Value::as_array).into_iter().flatten().enumerate()
                 {
-                    let Some(text) = command.as_str() else {
-                        if command.is_null() {
-                            out.error(&list_path.index(index), On::Value, code::WRONG_TYPE, "a command needs a name");
-                        }
-                        continue;
-                    };
+                    let Some(text) = command.as_str() else { continue };
                     let text = text.trim();
                     let fits =
                         !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c));
@@ -299,12 +300,7 @@ fn bytes(text: &str) -> Option<f64> {
 fn webhook(value: &Value, path: &Path, out: &mut Faults) {
     let path = path.key("forward_headers");
     for (index, header) in value.get("forward_headers").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        let Some(name) = header.as_str().map(str::trim) else {
-            if header.is_null() {
-                out.error(&path.index(index), On::Value, code::WRONG_TYPE, "a header needs a name");
-            }
-            continue;
-        };
+        let Some(name) = header.as_str().map(str::trim) else { continue };
         let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         let problem = if name.is_empty() {
             "a header needs a name".to_owned()

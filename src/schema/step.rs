@@ -293,7 +293,6 @@ impl<'a> Step<'a> {
 
     /// Everything that does not depend on what the step runs.
     fn details(&self, out: &mut Faults) {
-        let around = self.around;
         for (key, value) in self.map.iter().filter(|(_, value)| !value.is_null()) {
             let path = self.path.key(key);
             match key.as_str() {
@@ -311,14 +310,22 @@ impl<'a> Step<'a> {
             }
         }
         streams::check(self, out);
-        if around.artifacts_off {
-            for stream in ["stdout", "stderr"] {
-                if self.get(stream).and_then(|stream| stream.get("artifact")).is_some() {
-                    let message = "artifacts are switched off by `artifacts.enabled: false`";
-                    let path = self.path.key(stream);
-                    out.error(&path.key("artifact"), On::Key, code::CONFLICTING_FIELDS, message);
-                }
+        for stream in ["stdout", "stderr"] {
+            if self.get(stream).and_then(|stream| stream.get("artifact")).is_some() {
+                let path = self.path.key(stream);
+                self.needs_artifacts(&path.key("artifact"), out);
             }
+        }
+    }
+
+    /// Refuses a use of artifacts, at `place`, where they are switched off.
+    pub fn needs_artifacts(&self, place: &Path, out: &mut Faults) {
+        if self.around.artifacts_off {
+            let root = Path::ROOT;
+            let section = root.key("artifacts");
+            let message = "artifacts are switched off, and a step uses them";
+            let fault = out.error(&section.key("enabled"), On::Value, code::CONFLICTING_FIELDS, message);
+            fault.help("remove `enabled: false`").related(place, "used here");
         }
     }
 
@@ -348,17 +355,7 @@ impl<'a> Step<'a> {
         let inputs: Vec<&str> = list("input").into_iter().flatten().filter_map(Value::as_str).collect();
         let required_path = path.key("required");
         for (index, item) in required.iter().enumerate() {
-            let Some(name) = item.as_str() else {
-                if item.is_null() {
-                    out.error(
-                        &required_path.index(index),
-                        On::Value,
-                        code::WRONG_TYPE,
-                        "`required` holds an empty entry",
-                    );
-                }
-                continue;
-            };
+            let Some(name) = item.as_str() else { continue };
             if !inputs.contains(&name) {
                 let message = format!("`{name}` is required but not listed in `input`");
                 let fault = out.error(&required_path.index(index), On::Value, code::INVALID_VALUE, message);

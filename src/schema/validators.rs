@@ -18,7 +18,7 @@ use super::generate::{DEFINITIONS, action_of, input_definition};
 pub const SCHEMA: &str = include_str!("../../schema/dag.schema.json");
 
 /// Definitions that are judged by themselves wherever they are nested.
-const CUT: [&str; 4] = ["step", "step-entry", "step-by-action", "container"];
+const CUT: [&str; 5] = ["step", "step-entry", "step-by-action", "container", "param-definition"];
 
 /// Keywords that only inform.
 const NOTES: [&str; 3] = ["description", "default", "deprecated"];
