@@ -182,7 +182,22 @@ impl Faults {
         &mut self.list[start..]
     }
 
+    /// The faults as they were found.
     pub fn into_vec(self) -> Vec<Fault> {
+        self.list
+    }
+
+    /// The faults without echoes: where a key is unknown, that another is missing most likely means the same slip.
+    pub fn without_echoes(mut self) -> Vec<Fault> {
+        let owners: Vec<Vec<Segment>> = self
+            .list
+            .iter()
+            .filter(|fault| fault.code == code::UNKNOWN_FIELD)
+            .filter_map(|fault| fault.path.split_last().map(|(_, owner)| owner.to_vec()))
+            .collect();
+        if !owners.is_empty() {
+            self.list.retain(|fault| fault.on != On::Missing || !owners.contains(&fault.path));
+        }
         self.list
     }
 }

@@ -56,7 +56,7 @@ pub fn check(step: &Step, name: &str, kind: Kind, map: &Map<String, Value>, path
         "docker.run" | "container.run" => docker(&input, out),
         "ssh.run" => check_shell(input.get("shell"), &path.key("shell"), out),
         "kubernetes.run" | "k8s.run" => kubernetes::check(map, step.around.kubernetes, path, out),
-        "harness.run" => harness(step.place, &input, out),
+        "harness.run" => harness(&input, out),
         "exec" => {
             if let Some(Value::Array(args)) = input.get("args") {
                 scalars_only(args, &path.key("args"), out);
@@ -142,7 +142,7 @@ fn child_params(input: &Input, out: &mut Faults) {
 }
 
 /// The prompt of an agent, and keys that belong into a definition.
-fn harness(place: Place, input: &Input, out: &mut Faults) {
+fn harness(input: &Input, out: &mut Faults) {
     if let Some(Value::Array(prompts)) = input.get("prompt") {
         let path = input.path.key("prompt");
         let filled = prompts.iter().filter(|item| !item.as_str().is_some_and(|text| text.trim().is_empty())).count();
@@ -156,8 +156,7 @@ fn harness(place: Place, input: &Input, out: &mut Faults) {
         let message = "`prompt` holds only `|`";
         out.error(&input.path.key("prompt"), On::Value, code::INVALID_VALUE, message);
     }
-    let used = if place == Place::Handler { Harness::Handler } else { Harness::Step };
-    harness_keys(input.map, input.path, used, out);
+    harness_keys(input.map, input.path, Harness::Step, out);
 }
 
 /// Where a harness configuration stands.
@@ -166,8 +165,6 @@ pub enum Harness {
     /// Root `harness`. A fallback that is null counts as none.
     Defaults,
     Step,
-    /// A handler's fallbacks are not looked into.
-    Handler,
 }
 
 /// Keys that a harness configuration may not hold, and the form of its fallbacks.
@@ -186,11 +183,6 @@ pub fn harness_keys(map: &Map<String, Value>, path: &Path, used: Harness, out: &
                     continue;
                 };
                 forbidden_harness_keys(entry, &place, out);
-                if used != Harness::Handler && entry.contains_key("fallback") {
-                    let message = "a fallback cannot have a fallback of its own";
-                    let place = place.key("fallback");
-                    out.error(&place, On::Key, code::CONFLICTING_FIELDS, message).help("add it to the outer list");
-                }
             }
         }
         Some(Value::Null) if used != Harness::Defaults => {
