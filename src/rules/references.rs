@@ -1,5 +1,6 @@
 //! The texts of a workflow that references are filled into, each with its place, for [`crate::values::notices`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::dag::{Dag, DagType, Field, Graph, Role, StepRef};
@@ -55,10 +56,18 @@ pub(crate) fn unresolved(dag: &Dag, graph: &Graph) -> Vec<Placed> {
     if dag.index > 0 || dag.empty {
         return Vec::new();
     }
-    let mut texts = Texts { outline: outline(dag, graph), places: Vec::new() };
+    let mut texts = Texts { outline: outline(dag), places: Vec::new() };
     texts.root(dag);
     for at in dag.all_steps() {
         texts.step(dag, at);
+    }
+    // Who waits for whom is worked out only where it is asked for: in a long chain it is everybody for everybody.
+    for field in &texts.outline.fields {
+        let (Owner::Step(i) | Owner::ForeachBody(i)) = field.owner else { continue };
+        let step = &mut texts.outline.steps[i];
+        if step.upstream.is_empty() && field.text.contains("steps.") {
+            step.upstream = graph.ancestors(i).into_iter().collect();
+        }
     }
     let found = notices(&texts.outline);
     found.into_iter().map(|notice| Placed { span: token_span(texts.places[notice.field], &notice), notice }).collect()
@@ -82,7 +91,8 @@ fn token_span(value: Value<'_>, notice: &Notice) -> Span {
     }
 }
 
-fn outline(dag: &Dag, graph: &Graph) -> Outline {
+/// All of the outline but its texts, and what the steps wait for.
+fn outline(dag: &Dag) -> Outline {
     let consts = dag.consts.get().map(|&consts| dag.value(consts));
     let consts = consts.into_iter().flat_map(Value::items).flat_map(Value::entries);
     let declared =
@@ -95,11 +105,11 @@ fn outline(dag: &Dag, graph: &Graph) -> Outline {
             .map(move |name| ParamOutline { name: name.to_owned(), known: known.iter().any(|known| known == name) })
     });
     let env = dag.env.get().into_iter().flat_map(|&env| super::env_entries(dag.value(env)));
-    let steps = dag.steps.iter().enumerate().map(|(i, step)| StepOutline {
+    let steps = dag.steps.iter().map(|step| StepOutline {
         id: step.id.as_str().map(str::to_owned),
         name: step.name.as_str().map(str::to_owned),
         outputs: step.outputs.get().into_iter().flatten().map(|name| name.value.clone()).collect(),
-        upstream: graph.ancestors(i).into_iter().collect(),
+        upstream: HashSet::new(),
     });
     Outline {
         consts: consts.filter_map(|(key, _)| Some(key.as_key()?.into_owned())).collect(),
