@@ -4,7 +4,8 @@
 //! next comma or closing bracket, colons and all (`{a: b c: d}`); and in a list *inside braces* a plain item is split
 //! into a map at its first colon that no slash follows (`{v: [/a:/b:ro]}`).
 
-use super::{Parser, Seen};
+use super::Parser;
+use super::mapping::Seen;
 use crate::syntax::scalar::resolve_plain;
 use crate::syntax::tree::{Entry, Map, NodeId, NodeKind, ScalarStyle};
 use crate::text::Span;
