@@ -245,6 +245,17 @@ fn inputs_that_exclude_or_need_each_other() {
 }
 
 #[test]
+fn fallbacks_form_one_list() {
+    let with = "action: harness.run\nwith: {prompt: a, provider: claude, fallback: [{provider: pi, fallback: []}]}";
+    refuses(&step(with), &["steps[0].with.fallback[0].fallback: conflicting-fields"]);
+    let handler = with.replace('\n', ", ");
+    accepts(&format!("handler_on: {{exit: {{{handler}}}}}\nsteps: [{{run: a}}]\n"));
+    let defaults = "harness: {provider: claude, fallback: [{provider: pi, fallback: []}]}\n";
+    let agent = "steps: [{action: harness.run, with: {prompt: a}}]\n";
+    refuses(&format!("{defaults}{agent}"), &["harness.fallback[0].fallback: conflicting-fields"]);
+}
+
+#[test]
 fn human_tasks_have_a_place_and_a_form() {
     accepts(&step(
         "id: a\naction: human.task\nwith: {prompt: b, form: {type: object, properties: {c: {type: string}}}}",

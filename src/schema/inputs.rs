@@ -56,7 +56,7 @@ pub fn check(step: &Step, name: &str, kind: Kind, map: &Map<String, Value>, path
         "docker.run" | "container.run" => docker(&input, out),
         "ssh.run" => check_shell(input.get("shell"), &path.key("shell"), out),
         "kubernetes.run" | "k8s.run" => kubernetes::check(map, step.around.kubernetes, path, out),
-        "harness.run" => harness(&input, out),
+        "harness.run" => harness(step.place, &input, out),
         "exec" => {
             if let Some(Value::Array(args)) = input.get("args") {
                 scalars_only(args, &path.key("args"), out);
@@ -142,7 +142,7 @@ fn child_params(input: &Input, out: &mut Faults) {
 }
 
 /// The prompt of an agent, and keys that belong into a definition.
-fn harness(input: &Input, out: &mut Faults) {
+fn harness(place: Place, input: &Input, out: &mut Faults) {
     if let Some(Value::Array(prompts)) = input.get("prompt") {
         let path = input.path.key("prompt");
         let filled = prompts.iter().filter(|item| !item.as_str().is_some_and(|text| text.trim().is_empty())).count();
@@ -156,7 +156,8 @@ fn harness(input: &Input, out: &mut Faults) {
         let message = "`prompt` holds only `|`";
         out.error(&input.path.key("prompt"), On::Value, code::INVALID_VALUE, message);
     }
-    harness_keys(input.map, input.path, Harness::Step, out);
+    let used = if place == Place::Handler { Harness::Handler } else { Harness::Step };
+    harness_keys(input.map, input.path, used, out);
 }
 
 /// Where a harness configuration stands.
@@ -165,6 +166,8 @@ pub enum Harness {
     /// Root `harness`. A fallback that is null counts as none.
     Defaults,
     Step,
+    /// A handler's fallbacks are not looked into when the workflow is loaded; a rule of its own does.
+    Handler,
 }
 
 /// Keys that a harness configuration may not hold, and the form of its fallbacks.
@@ -183,6 +186,11 @@ pub fn harness_keys(map: &Map<String, Value>, path: &Path, used: Harness, out: &
                     continue;
                 };
                 forbidden_harness_keys(entry, &place, out);
+                if used != Harness::Handler && entry.contains_key("fallback") {
+                    let message = "a fallback cannot have fallbacks of its own";
+                    let fault = out.error(&place.key("fallback"), On::Key, code::CONFLICTING_FIELDS, message);
+                    fault.help("add them to the list of the step; they are tried in order");
+                }
             }
         }
         Some(Value::Null) if used != Harness::Defaults => {
