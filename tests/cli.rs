@@ -69,6 +69,17 @@ fn five_mistakes_are_five_messages_in_their_places() {
 }
 
 #[test]
+fn excerpts_name_the_place_in_characters() {
+    let folder = folder(&[("five.yaml", FIVE)]);
+    let output = saddler(folder.path()).args(["check", "five.yaml"]).output().expect("saddler starts");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    for place in ["five.yaml:4:32]", "five.yaml:6:10]", "five.yaml:7:55]", "five.yaml:10:18]", "five.yaml:12:107]"] {
+        assert!(stdout.contains(place), "{place} is missing:\n{stdout}");
+    }
+    assert!(!stdout.contains('\u{1b}'), "no colours in a pipe");
+}
+
+#[test]
 fn validate_speaks_as_scripts_expect() {
     let folder = folder(&[("good.yaml", GOOD), ("five.yaml", FIVE)]);
     let good = saddler(folder.path()).args(["validate", "good.yaml"]).output().expect("saddler starts");

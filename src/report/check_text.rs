@@ -3,7 +3,10 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan,
+    SpanContents,
+};
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::document::Document;
@@ -29,7 +32,7 @@ pub fn write(out: &mut impl Write, document: &Document, diagnostics: &[Diagnosti
         (false, false) => GraphicalTheme::none(),
     };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(style.width.max(40)).with_context_lines(1);
-    let source = NamedSource::new(name(document), document.text.to_string()).with_language("yaml");
+    let source = Source { name: name(document), document };
     for diagnostic in diagnostics {
         let mut text = String::new();
         let report = Report { diagnostic, source: &source };
@@ -86,10 +89,39 @@ impl fmt::Display for Counts {
     }
 }
 
+/// The text of a document for miette, which by itself counts the bytes of a column.
+#[derive(Debug)]
+struct Source<'a> {
+    name: String,
+    document: &'a Document,
+}
+
+impl SourceCode for Source<'_> {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        n_before: usize,
+        n_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let Document { text, lines, .. } = self.document;
+        let read = (**text).read_span(span, n_before, n_after)?;
+        let place = lines.position(text, read.span().offset() as u32, PositionEncoding::Utf32);
+        let contents = MietteSpanContents::new_named(
+            self.name.clone(),
+            read.data(),
+            *read.span(),
+            read.line(),
+            place.col as usize,
+            read.line_count(),
+        );
+        Ok(Box::new(contents.with_language("yaml")))
+    }
+}
+
 #[derive(Debug)]
 struct Report<'a> {
     diagnostic: &'a Diagnostic,
-    source: &'a NamedSource<String>,
+    source: &'a Source<'a>,
 }
 
 impl fmt::Display for Report<'_> {
