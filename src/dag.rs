@@ -4,7 +4,7 @@
 //! whoever reads the model stays quiet about it. Free values (`with`, `env`, …) stay nodes of the tree, which the
 //! model keeps alive.
 
-mod graph;
+pub mod graph;
 mod lower;
 
 use std::sync::Arc;

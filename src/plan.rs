@@ -10,6 +10,7 @@ mod spec;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::dag::graph::{self, SharedRole};
 pub use load::{LoadError, from_document, load};
 pub use lower::{LowerError, lower};
 pub use spec::*;
@@ -78,7 +79,7 @@ impl Plan {
     /// When the chosen step does not exist, a dependency does not, or steps wait for each other in a circle.
     pub fn new(dag: Arc<DagSpec>, selection: Selection) -> Result<Self, PlanError> {
         let edges = edges(&dag)?;
-        if let Some(cycle) = find_cycle(&edges) {
+        if let Some(cycle) = graph::cycles(&edges).into_iter().next() {
             return Err(PlanError::Cycle(cycle.into_iter().map(|i| dag.steps[i].name.clone()).collect()));
         }
         let chosen = choose(&dag, &edges, &selection)?;
@@ -123,7 +124,7 @@ impl Plan {
 /// For each step the steps it waits for.
 fn edges(dag: &DagSpec) -> Result<Vec<Vec<usize>>, PlanError> {
     match dag.order {
-        Order::Chain => Ok(chain_edges(dag)),
+        Order::Chain => Ok(graph::chain_edges(dag.steps.iter().map(|step| step.group))),
         Order::Graph => {
             let mut edges = dag
                 .steps
@@ -155,68 +156,19 @@ fn find_step(dag: &DagSpec, name: &str) -> Option<usize> {
         .or_else(|| dag.steps.iter().position(|step| step.name == name))
 }
 
-/// Each entry of the list waits for all members of the entry before.
-fn chain_edges(dag: &DagSpec) -> Vec<Vec<usize>> {
-    dag.steps
-        .iter()
-        .map(|step| {
-            let before = dag.steps.iter().map(|other| other.group).filter(|&group| group < step.group).max();
-            (0..dag.steps.len()).filter(|&i| Some(dag.steps[i].group) == before).collect()
-        })
-        .collect()
-}
-
-/// In a shared container, where no step says anything about order, an agent comes after the commands written above it:
-/// they prepare the ground it works on.
+/// Edges that nobody wrote: see [`graph::implied_edges`].
 fn order_shared_container(dag: &DagSpec, edges: &mut [Vec<usize>]) {
     if dag.container.is_none() || dag.steps.iter().any(|step| step.depends.as_ref().is_some_and(|d| !d.is_empty())) {
         return;
     }
-    for (agent, step) in dag.steps.iter().enumerate() {
-        if step.is_agent() && step.uses_root_container() && step.depends.is_none() {
-            edges[agent].extend((0..agent).filter(|&i| !dag.steps[i].is_agent() && dag.steps[i].uses_root_container()));
-        }
+    let roles = dag.steps.iter().map(|step| match step.uses_root_container() {
+        true if !step.is_agent() => SharedRole::Command,
+        true if step.depends.is_none() => SharedRole::Agent,
+        _ => SharedRole::Apart,
+    });
+    for (agent, command) in graph::implied_edges(&roles.collect::<Vec<_>>()) {
+        edges[agent].push(command);
     }
-}
-
-/// The steps of one circle, each waiting for the next, if there is a circle.
-fn find_cycle(edges: &[Vec<usize>]) -> Option<Vec<usize>> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Mark {
-        New,
-        Open,
-        Done,
-    }
-    let mut marks = vec![Mark::New; edges.len()];
-    for start in 0..edges.len() {
-        if marks[start] != Mark::New {
-            continue;
-        }
-        // An explicit stack: workflows may be long enough to exhaust the real one.
-        let mut path = vec![(start, 0)];
-        marks[start] = Mark::Open;
-        while let Some((step, next)) = path.last_mut() {
-            let Some(&wanted) = edges[*step].get(*next) else {
-                marks[*step] = Mark::Done;
-                path.pop();
-                continue;
-            };
-            *next += 1;
-            match marks[wanted] {
-                Mark::Done => {}
-                Mark::New => {
-                    marks[wanted] = Mark::Open;
-                    path.push((wanted, 0));
-                }
-                Mark::Open => {
-                    let steps: Vec<usize> = path.iter().map(|&(step, _)| step).collect();
-                    let first = steps.iter().position(|&step| step == wanted).unwrap_or(0);
-                    return Some(steps[first..].to_vec());
-                }
-            }
-        }
-    }
-    None
 }
 
 fn choose(dag: &DagSpec, edges: &[Vec<usize>], selection: &Selection) -> Result<Vec<usize>, PlanError> {

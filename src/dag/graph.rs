@@ -34,27 +34,26 @@ impl Graph {
             }
         }
         if dag.dag_type() == DagType::Chain {
-            chain(dag, &mut dependencies);
+            for (i, implied) in chain_edges(dag.steps.iter().map(|step| step.entry)).into_iter().enumerate() {
+                let new: Vec<_> = implied.into_iter().filter(|step| !dependencies[i].contains(step)).collect();
+                dependencies[i].extend(new);
+            }
         }
         Graph { dependencies, unknown }
     }
 
-    /// Edges that nobody wrote: in a shared container, where no step says what it depends on, an agent comes after
-    /// the commands written above it, since these prepare the ground it works on. As (agent, command) pairs.
+    /// Edges that nobody wrote, as (agent, command) pairs: see [`implied_edges`].
     pub fn implied(dag: &Dag) -> Vec<(usize, usize)> {
-        let shares = |step: &Step| matches!(dag.place(step), Place::Root(_));
         let says = |step: &Step| step.depends.get().is_some_and(|depends| !depends.is_empty());
         if dag.dag_type() != DagType::Graph || dag.steps.iter().any(says) {
             return Vec::new();
         }
-        let steps = dag.steps.iter().enumerate();
-        let agents = steps.filter(|(_, step)| step.is_harness() && step.depends.is_absent() && shares(step));
-        agents
-            .flat_map(|(agent, _)| {
-                let commands = (0..agent).filter(|&i| !dag.steps[i].is_harness() && shares(&dag.steps[i]));
-                commands.map(move |command| (agent, command))
-            })
-            .collect()
+        let roles = dag.steps.iter().map(|step| match dag.place(step) {
+            Place::Root(_) if !step.is_harness() => SharedRole::Command,
+            Place::Root(_) if step.depends.is_absent() => SharedRole::Agent,
+            _ => SharedRole::Apart,
+        });
+        implied_edges(&roles.collect::<Vec<_>>())
     }
 
     /// All steps a step waits for, directly or through others, in order; the step itself only if it waits for itself.
@@ -69,70 +68,95 @@ impl Graph {
         (0..seen.len()).filter(|&i| seen[i]).collect()
     }
 
-    /// Every cycle once, as the steps along it in order of waiting; each starts at its smallest index.
+    /// Every cycle once: see [`cycles`].
     pub fn cycles(&self) -> Vec<Vec<usize>> {
-        #[derive(Clone, Copy, PartialEq)]
-        enum Mark {
-            New,
-            Open,
-            Done,
-        }
-        let mut marks = vec![Mark::New; self.dependencies.len()];
-        let mut cycles: Vec<Vec<usize>> = Vec::new();
-        for root in 0..self.dependencies.len() {
-            if marks[root] != Mark::New {
-                continue;
-            }
-            // A stack of our own: ten thousand steps in a row must not overflow the real one.
-            let mut path: Vec<(usize, usize)> = vec![(root, 0)];
-            marks[root] = Mark::Open;
-            while let Some((step, next)) = path.last_mut() {
-                let Some(&dependency) = self.dependencies[*step].get(*next) else {
-                    marks[*step] = Mark::Done;
-                    path.pop();
-                    continue;
-                };
-                *next += 1;
-                match marks[dependency] {
-                    Mark::New => {
-                        marks[dependency] = Mark::Open;
-                        path.push((dependency, 0));
-                    }
-                    Mark::Open => {
-                        let from = path.iter().position(|&(step, _)| step == dependency).unwrap_or(0);
-                        let mut cycle: Vec<usize> = path[from..].iter().map(|&(step, _)| step).collect();
-                        let smallest = (0..cycle.len()).min_by_key(|&i| cycle[i]).unwrap_or(0);
-                        cycle.rotate_left(smallest);
-                        if !cycles.contains(&cycle) {
-                            cycles.push(cycle);
-                        }
-                    }
-                    Mark::Done => {}
-                }
-            }
-        }
-        cycles
+        cycles(&self.dependencies)
     }
 }
 
-fn chain(dag: &Dag, dependencies: &mut [Vec<usize>]) {
-    let mut before: Vec<usize> = Vec::new();
-    let mut current: Vec<usize> = Vec::new();
-    let mut entry = None;
-    for (i, step) in dag.steps.iter().enumerate() {
-        if entry != Some(step.entry) {
+/// What a step is to the container that all share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedRole {
+    Command,
+    /// An agent that says nothing about what it depends on.
+    Agent,
+    /// Elsewhere, or with a word of its own about its order.
+    Apart,
+}
+
+/// In a shared container where no step says what it depends on, an agent comes after the commands written above it,
+/// since these prepare the ground it works on. As (agent, command) pairs.
+pub fn implied_edges(roles: &[SharedRole]) -> Vec<(usize, usize)> {
+    let agents = (0..roles.len()).filter(|&i| roles[i] == SharedRole::Agent);
+    let edges = agents.flat_map(|agent| {
+        let commands = (0..agent).filter(|&i| roles[i] == SharedRole::Command);
+        commands.map(move |command| (agent, command))
+    });
+    edges.collect()
+}
+
+/// Every cycle of a graph once, as the steps along it in order of waiting; each starts at its smallest index.
+pub fn cycles(dependencies: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let mut marks = vec![Mark::New; dependencies.len()];
+    let mut cycles: Vec<Vec<usize>> = Vec::new();
+    for root in 0..dependencies.len() {
+        if marks[root] != Mark::New {
+            continue;
+        }
+        // A stack of our own: ten thousand steps in a row must not overflow the real one.
+        let mut path: Vec<(usize, usize)> = vec![(root, 0)];
+        marks[root] = Mark::Open;
+        while let Some((step, next)) = path.last_mut() {
+            let Some(&dependency) = dependencies[*step].get(*next) else {
+                marks[*step] = Mark::Done;
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            match marks[dependency] {
+                Mark::New => {
+                    marks[dependency] = Mark::Open;
+                    path.push((dependency, 0));
+                }
+                Mark::Open => {
+                    let from = path.iter().position(|&(step, _)| step == dependency).unwrap_or(0);
+                    let mut cycle: Vec<usize> = path[from..].iter().map(|&(step, _)| step).collect();
+                    let smallest = (0..cycle.len()).min_by_key(|&i| cycle[i]).unwrap_or(0);
+                    cycle.rotate_left(smallest);
+                    if !cycles.contains(&cycle) {
+                        cycles.push(cycle);
+                    }
+                }
+                Mark::Done => {}
+            }
+        }
+    }
+    cycles
+}
+
+/// The order of a chain, from the entry of the list that each step stands in: every step waits for all of the entry
+/// before its own.
+pub fn chain_edges(entries: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
+    let mut edges: Vec<Vec<usize>> = Vec::new();
+    let (mut before, mut current): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+    let mut last = None;
+    for (i, entry) in entries.into_iter().enumerate() {
+        if last != Some(entry) {
             if !current.is_empty() {
                 before = std::mem::take(&mut current);
             }
-            entry = Some(step.entry);
+            last = Some(entry);
         }
-        for &dependency in &before {
-            if !dependencies[i].contains(&dependency) {
-                dependencies[i].push(dependency);
-            }
-        }
+        edges.push(before.clone());
         current.push(i);
     }
+    edges
 }
 
 #[cfg(test)]
