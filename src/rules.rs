@@ -14,7 +14,7 @@ use crate::text::{Edit, Span};
 use crate::values::notices::Notice;
 use crate::values::params;
 
-pub use harness::HarnessFindings;
+pub use harness::{HarnessFindings, harness_root};
 
 /// What a rule is, for users.
 #[derive(Debug, Clone, Copy)]

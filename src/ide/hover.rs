@@ -1,6 +1,6 @@
 //! What is known about the thing under a caret: its field, the command line of an agent step, the rule behind a finding.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::route::{self, Spot};
 use super::{dag_at, step_at};
@@ -8,7 +8,7 @@ use crate::dag::{Dag, Role, StepRef};
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
 use crate::harness::{Command, HarnessStep, Place, Position, Root};
-use crate::rules::RULES;
+use crate::rules::{self, RULES};
 use crate::schema::fields::{Field, Fields};
 use crate::syntax::Segment;
 use crate::text::Span;
@@ -72,7 +72,7 @@ fn command(document: &Document, spot: &Spot<'_>, offset: u32) -> Option<String> 
     if !found.step.is_harness() {
         return None;
     }
-    let (root, _) = Root::read(&root_json(dag));
+    let (root, _) = Root::read(&rules::harness_root(dag));
     let Json::Object(written) = dag.value(found.step.node).to_json() else { return None };
     let position = match found {
         StepRef { role: Role::Handler(_), .. } => Position::Handler,
@@ -109,18 +109,10 @@ fn fenced(command: &Command) -> String {
     format!("{fence}sh\n{line}\n{fence}{}", stdin.unwrap_or_default())
 }
 
-/// What the root says about agent steps.
-fn root_json(dag: &Dag) -> Map<String, Json> {
-    let keys = ["container", "harness", "harnesses", "secrets"];
-    let entries = keys.iter().filter_map(|&key| Some((key.to_owned(), dag.root_value().get(key)?.to_json())));
-    entries.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::fixture::caret;
     use super::*;
-    use crate::rules;
 
     fn markdown(text: &str) -> Option<String> {
         let (document, offset) = caret(text);

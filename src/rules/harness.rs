@@ -22,7 +22,7 @@ impl HarnessFindings {
     /// Looks at the root, every step, loop body and handler.
     pub fn of(dag: &Dag) -> Self {
         let steps: Vec<_> = dag.all_steps().filter(|at| at.step.is_harness()).collect();
-        let document = root_json(dag);
+        let document = harness_root(dag);
         if steps.is_empty() && !document.contains_key("harness") && !document.contains_key("harnesses") {
             return Self::default();
         }
@@ -53,7 +53,8 @@ impl HarnessFindings {
     }
 }
 
-fn root_json(dag: &Dag) -> Map<String, Value> {
+/// The root keys of a document that say something about its agent steps, as [`Root::read`] takes them.
+pub fn harness_root(dag: &Dag) -> Map<String, Value> {
     let entries = ROOT_KEYS.iter().filter_map(|&key| Some((key.to_owned(), dag.root_value().get(key)?.to_json())));
     entries.collect()
 }

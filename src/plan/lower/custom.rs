@@ -98,7 +98,7 @@ fn inputs(written: &Map<String, Value>, name: &str, schema: &Value) -> Result<Ma
     let value = Value::Object(input.clone());
     // A text that a run fills in may become anything.
     let open = |instance: &Value| instance.as_str().is_some_and(|text| text.contains(['$', '`']));
-    match validator.iter_errors(&value).find(|error| !open(&error.instance())) {
+    match validator.iter_errors(&value).find(|error| !open(error.instance())) {
         Some(error) => Err(format!("action `{name}`: with{}: {error}", error.instance_path())),
         None => Ok(input),
     }

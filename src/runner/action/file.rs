@@ -102,7 +102,7 @@ pub(super) fn run(attempt: &mut Attempt<'_>, name: &str, with: &Map<String, Valu
             Ok(Read::Raw(bytes)) => {
                 return attempt.print_bytes(&bytes).map(|()| Done::default());
             }
-            Ok(Read::Report(report)) => Ok(report),
+            Ok(Read::Report(report)) => Ok(*report),
             Err(error) => Err(error),
         },
         "write" => options.write(),
@@ -133,7 +133,7 @@ struct Options<'a> {
 
 enum Read {
     Raw(Vec<u8>),
-    Report(Report),
+    Report(Box<Report>),
 }
 
 type Outcome = Result<Report, String>;
@@ -217,7 +217,7 @@ impl Options<'_> {
         if self.text("format") != Some("json") {
             return Ok(Read::Raw(bytes));
         }
-        Ok(Read::Report(Report {
+        Ok(Read::Report(Box::new(Report {
             operation: "read",
             path: self.shown(&path),
             size: metadata.len(),
@@ -226,7 +226,7 @@ impl Options<'_> {
             bytes: metadata.len(),
             content: Some(String::from_utf8_lossy(&bytes).into_owned()),
             ..Report::default()
-        }))
+        })))
     }
 
     fn write(&self) -> Outcome {
