@@ -1,6 +1,6 @@
 //! What `container:` means: from the words of a workflow to containers that run, and that are gone afterwards.
 //!
-//! Two parts. The *pure* one reads settings ([`settings`], [`volume`], [`port`], [`env`], [`shell`], [`words`],
+//! Two parts. The *pure* one reads settings ([`settings`], [`volume`], [`port`], [`mod@env`], [`shell`], [`words`],
 //! [`limits`], [`registry`], [`options`]) and turns them, with references resolved, into what an engine is asked for
 //! ([`resolve`]). The *lifecycles* drive a [`crate::engine::Engine`]: [`pull`] makes an image present, [`shared`] keeps
 //! a container (ours or somebody else's) for many commands, [`single`] gives one command a container of its own.

@@ -1,7 +1,7 @@
 //! The container engine as saddler needs it: some twenty verbs and plain data, with no knowledge of workflows.
 //!
 //! [`Engine`] is the seam. [`docker`] speaks the HTTP API that Docker and Podman share, [`fake`] is a scripted engine
-//! for tests, [`connect`] decides from the environment which engine is meant. What a workflow's `container:` means is
+//! for tests, [`mod@connect`] decides from the environment which engine is meant. What a workflow's `container:` means is
 //! in [`crate::container`].
 //!
 //! The surprise: output never comes from the engine's log. A log loses a last line without a newline (Docker) or
