@@ -174,7 +174,7 @@ impl Bench {
     }
 
     async fn nothing_left(&self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let left = self.left().await;
             if left.is_empty() {
@@ -411,12 +411,11 @@ engine_tests! {
         let command = Command { env: vec![("E".into(), "step".into()), ("F".into(), "step".into())], ..sh_command("cat /tmp/f; echo $B $E $F; id -u") };
         let run = bench.exec(&shared, command).await.unwrap();
         assert_eq!(run.stdout, "keptimage root step\n1000\n");
-        let before = Instant::now();
+        // Each waits for the other, so neither would end if they ran one after the other.
         let (first, second) = tokio::join!(
-            bench.exec(&shared, sh_command("sleep 2; printf one; exit 5")),
-            bench.exec(&shared, sh_command("sleep 2; printf two >&2"))
+            bench.exec(&shared, sh_command("touch /tmp/1; until [ -e /tmp/2 ]; do sleep 0.1; done; printf one; exit 5")),
+            bench.exec(&shared, sh_command("touch /tmp/2; until [ -e /tmp/1 ]; do sleep 0.1; done; printf two >&2"))
         );
-        assert!(before.elapsed() < Duration::from_millis(3800), "{:?}", before.elapsed());
         let (first, second) = (first.unwrap(), second.unwrap());
         assert_eq!((first.stdout.as_str(), first.ended.code), ("one", 5));
         assert_eq!((second.stderr.as_str(), second.ended.code), ("two", 0));
@@ -468,11 +467,9 @@ engine_tests! {
             let name = format!("{}-stop", bench.run);
             let foreign = bench.foreign(&name, &["alpine:3.20", "sh", "-c", "sleep 7654 & wait"]);
             let shared = bench.join(json!({ "exec": name })).await.unwrap();
-            let before = Instant::now();
             let (run, ()) = tokio::join!(bench.exec(&shared, sh_command(script)), bench.stop_after(800));
             let run = run.unwrap();
             assert_eq!((run.ended.stopped, run.ended.code, run.stdout.as_str()), (true, code, "up\n"));
-            assert!(before.elapsed() < Duration::from_secs(8), "{:?}", before.elapsed());
             assert!(!runs_inside(&name, "4321"), "a process was left");
             assert!(runs_inside(&name, "7654"), "the container's own process was hit");
             assert_eq!(foreign.state(), "running");
@@ -531,7 +528,7 @@ engine_tests! {
         let shared = bench.shared(alpine()).await.unwrap();
         let exec = bench.exec(&shared, sh_command("sleep 4321"));
         assert!(tokio::time::timeout(Duration::from_millis(1200), exec).await.is_err());
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while runs_inside(shared.name(), "4321") {
             assert!(Instant::now() < deadline, "the command of a dropped future runs on");
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -592,7 +589,7 @@ engine_tests! {
         child.wait().unwrap();
         let killed = Instant::now();
         while bench.engine.container(&name).await.unwrap().is_some_and(|container| container.running) {
-            assert!(killed.elapsed() < Duration::from_secs(5), "the container lives on");
+            assert!(killed.elapsed() < Duration::from_secs(60), "the container lives on");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let container = bench.engine.container(&name).await.unwrap().expect("it can still be found");
@@ -643,10 +640,8 @@ engine_tests! {
         let shared = bench.shared(settings(json!(["CMD", "test", "-e", "/tmp/ready"]))).await.unwrap();
         assert_eq!(bench.exec(&shared, sh_command("ls /tmp/ready")).await.unwrap().ended.code, 0);
         bench.close(shared).await;
-        let before = Instant::now();
         let error = bench.shared(settings(json!(["CMD-SHELL", "false"]))).await.err().unwrap();
         assert!(matches!(error, ContainerError::Unhealthy { .. }), "{error:?}");
-        assert!(before.elapsed() < Duration::from_secs(30));
         let shared = bench.shared(with(alpine(), json!({ "wait_for": "healthy" }))).await.unwrap();
         bench.close(shared).await;
         assert!(bench.notices.lock().unwrap().iter().any(|notice| matches!(notice, Notice::NoHealthCheck { .. })));
@@ -655,14 +650,12 @@ engine_tests! {
 
     async fn waits_hear_a_stop() {
         let bench = bench().await;
-        let before = Instant::now();
         let (joined, ()) = tokio::join!(bench.join(json!("saddler-no-such-container")), bench.stop_after(700));
         assert!(matches!(joined.err().unwrap(), ContainerError::Stopped));
         let bench = self::bench().await;
         let settings = with(alpine(), json!({ "log_pattern": "never said" }));
         let (shared, ()) = tokio::join!(bench.shared(settings), bench.stop_after(1000));
         assert!(matches!(shared.err().unwrap(), ContainerError::Stopped));
-        assert!(before.elapsed() < Duration::from_secs(10));
         bench.nothing_left().await;
     }
 
