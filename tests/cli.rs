@@ -141,7 +141,15 @@ fn the_schema_is_printed_whole() {
 
 #[test]
 fn hostile_files_are_survived() {
-    let folder = folder(&[("brackets.yaml", &"[".repeat(100_000)), ("nul.yaml", "steps:\n  - run: \"\0\"\n")]);
-    let output = saddler(folder.path()).args(["check", "brackets.yaml", "nul.yaml"]).output().expect("saddler starts");
+    let deep = format!("steps:\n  - action: noop\n    with: {}{}\n", "[".repeat(9_000), "]".repeat(9_000));
+    let folder = folder(&[
+        ("brackets.yaml", &"[".repeat(100_000)),
+        ("nul.yaml", "steps:\n  - run: \"\0\"\n"),
+        ("deep.yaml", &deep),
+    ]);
+    let output = saddler(folder.path())
+        .args(["check", "brackets.yaml", "nul.yaml", "deep.yaml"])
+        .output()
+        .expect("saddler starts");
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -51,6 +51,9 @@ const LITERAL_IN_CONTAINER: &[&str] = &[
     "keep_container",
 ];
 
+/// Bytes of the path of a text that is looked at.
+const MAX_PATH: usize = 4096;
+
 /// References of a document that will stay text. Child documents are not looked at, as in Dagu.
 pub(crate) fn unresolved(dag: &Dag, graph: &Graph) -> Vec<Placed> {
     if dag.index > 0 || dag.empty {
@@ -152,8 +155,10 @@ impl<'t> Texts<'t> {
 
     /// Every text below a value; keys are no texts.
     fn leaves(&mut self, scene: &Scene, path: &str, value: Value<'t>) {
-        if value.site() != value.id() {
-            return; // read where the anchor stands
+        // An alias is read where its anchor stands. The length of the path bounds the depth: hostile text nests
+        // thousands of levels, and nothing that is evaluated does.
+        if value.site() != value.id() || path.len() > MAX_PATH {
+            return;
         }
         let seen = (self.outline.env.len(), scene.own_env.len());
         self.push(scene, path.to_owned(), value, seen, false);
