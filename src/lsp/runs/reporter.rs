@@ -214,10 +214,14 @@ impl Reporter {
         let (severity, message) = match result.status {
             StepStatus::Failed | StepStatus::Rejected => {
                 let mut message = format!("`{name}` failed with exit code {exit_code}");
+                let tail = self.tails.get(&step.name).filter(|tail| !tail.is_empty());
                 if let Some(error) = &result.error {
-                    message.push_str(&format!(": {}", error.trim_end()));
+                    // Below its first line an error repeats the end of the output, which is shown anyway.
+                    let error =
+                        if tail.is_some() { error.lines().next().unwrap_or_default() } else { error.trim_end() };
+                    message.push_str(&format!(": {error}"));
                 }
-                if let Some(tail) = self.tails.get(&step.name).filter(|tail| !tail.is_empty()) {
+                if let Some(tail) = tail {
                     message.push_str("\n\nlast lines of stderr:");
                     tail.iter().for_each(|line| message.push_str(&format!("\n{line}")));
                 }
