@@ -118,7 +118,9 @@ mod number_not_finite;
 mod references;
 mod secret_in_prompt;
 mod shape;
+mod steps_anchored;
 mod undefined_dependency;
+mod undefined_target;
 mod unordered_workspace;
 mod unresolved_reference;
 mod volume_format;
@@ -172,7 +174,9 @@ pub static RULES: &[&dyn Rule] = &[
     &implicit_working_dir::ImplicitWorkingDir,
     &number_not_finite::NumberNotFinite,
     &secret_in_prompt::SecretInPrompt,
+    &steps_anchored::StepsAnchored,
     &undefined_dependency::UndefinedDependency,
+    &undefined_target::UndefinedTarget,
     &unordered_workspace::UnorderedWorkspace,
     &unresolved_reference::UnresolvedReference,
     &volume_format::VolumeFormat,
