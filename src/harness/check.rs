@@ -83,7 +83,11 @@ fn container(step: &HarnessStep) -> Vec<Finding> {
         let message = "an agent's own container cannot have a fixed name";
         let at = container.at.key("name").on_key();
         let help = "remove `name`, or attach to a running container with `exec`";
-        findings.push(Finding::ours(Severity::Error, "harness-container-name", at, message).help(help));
+        findings.push(
+            Finding::ours(Severity::Error, "harness-container-name", at, message)
+                .related(container.at.key("image").on_key(), "every attempt makes a container of this image")
+                .help(help),
+        );
     }
     if step.own_container && container.has_shell {
         let at = container.at.key("shell").on_key();

@@ -84,6 +84,7 @@ fn target(map: &Map<String, Value>, path: &Path, out: &mut Faults) {
                     let message = format!("`{key}` has no meaning for a container that runs already");
                     let fault = out.error(&path.key(key), On::Key, code::CONFLICTING_FIELDS, message);
                     fault.help("remove it, or name an `image` in place of `exec`");
+                    fault.related(&path.key("exec"), "the running container is named here");
                 }
             }
         }
